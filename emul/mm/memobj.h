@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What stands behind a mapped area. mm needs no files: file_ops.mmap() makes or finds one of these.
+ *   shmem        pages in frames of the pool, found by offset: tmpfs files, memfd, MAP_SHARED|MAP_ANONYMOUS.
+ *                tmpfs keeps its data here: read(2)/write(2) and maps see the same frames.
+ *   cached file  MAP_PRIVATE of a host file: frames of the page cache, read-only in every address space
+ *   file window  MAP_SHARED of a host file: the host's own pages, coherent with everybody
+ */
+#ifndef EMUL_MM_MEMOBJ_H
+#define EMUL_MM_MEMOBJ_H
+
+#include <sys/stat.h>
+
+#include "emul/base/auto.h"
+#include "emul/base/ref.h"
+#include "emul/base/types.h"
+#include "emul/base/uio.h"
+
+struct memobj;
+struct phys;
+
+/* How /proc/PID/maps shows an object. name points into the object's tag (see memobj_set_tag). */
+struct memobj_id { dev_t dev; ino_t ino; };
+
+struct memobj *memobj_get(struct memobj *o);
+void memobj_put(struct memobj *o);
+DEFINE_AUTO(memobj, memobj_put);
+
+/*
+ * The owner's mark: for maps' names. tag is an opaque pointer of the maker (vfs: a struct path's
+ * holder); free_tag runs with the last reference. mm never looks inside.
+ */
+void memobj_set_tag(struct memobj *o, void *tag, void (*free_tag)(void *tag), struct memobj_id id);
+void *memobj_tag(const struct memobj *o);
+struct memobj_id memobj_id(const struct memobj *o);
+
+/* --- shmem --- */
+struct memobj *shmem_new(struct phys *ph, uint64_t size); /* NULL: no memory */
+uint64_t shmem_size(struct memobj *o);
+uint64_t shmem_allocated(struct memobj *o);               /* bytes in frames: st_blocks */
+/* Cuts or grows; cut pages leave every address space first (later touches: SIGBUS). 0, -ENOMEM. */
+int shmem_truncate(struct memobj *o, uint64_t size);
+/* Data at off; reads stop at the size, holes read as zero; writes extend the size. Bytes, -EFAULT, -ENOSPC (pool full). */
+ssize_t shmem_read(struct memobj *o, struct uio *to, uint64_t off);
+ssize_t shmem_write(struct memobj *o, struct uio *from, uint64_t off);
+int shmem_allocate(struct memobj *o, uint64_t off, uint64_t len); /* fallocate: 0, -ENOSPC */
+int shmem_punch(struct memobj *o, uint64_t off, uint64_t len);    /* hole: frames leave every address space */
+int64_t shmem_seek_data(struct memobj *o, uint64_t off);          /* SEEK_DATA: offset, -ENXIO */
+int64_t shmem_seek_hole(struct memobj *o, uint64_t off);
+/* Seals' question: is there a writable shared map? And: forbid/allow new ones (F_SEAL_WRITE). */
+bool shmem_mapped_writable(struct memobj *o);
+void shmem_forbid_writable_maps(struct memobj *o);
+
+/* --- host files --- */
+/* MAP_PRIVATE: fd is duplicated or reopened as needed and stays the caller's. Same dev/ino/mtime/size share frames. */
+int memobj_cached_file(struct phys *ph, int fd, const struct stat *st, struct memobj **ret);
+/* MAP_SHARED: maxprot says whether the fd allows writing. */
+int memobj_file_window(struct phys *ph, int fd, const struct stat *st, int maxprot, struct memobj **ret);
+/* For the loader and readahead: the frames' contents are valid page cache; the caches of a file are dropped when nobody uses them and memory is short. */
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * emul/proc: processes and what happens to them. `task` = a thread (its own host thread and vCPU), `proc` = a thread group.
+ *
+ *   task.c pid.c    life and look-up        clone.c exit.c wait.c   birth, death, reaping
+ *   exec.c elf.c stack.c          a new program           session.c  process groups, sessions
+ *   signal.c sigqueue.c sigframe.c fault.c  signals                 itimer.c posix_timer.c  timers that signal
+ *   futex.c futex_waitv.c futex_pi.c robust.c  user-space locks        cred.c rlimit.c sched.c prctl.c usage.c
+ *   signalfd.c pidfd.c                      files made of tasks     procfs/  /proc and /sys
+ *
+ * Lock order (outer first): tasks_lock (pid tables, parent/child/thread lists, groups) -> proc->lock (signal actions, shared
+ * pending, limits, timers) -> task->lock (small fields read by others) -> futex buckets. All are outside vfs, mm and base locks;
+ * none is held across guest memory access or anything that sleeps.
+ */
+#ifndef EMUL_PROC_TASK_H
+#define EMUL_PROC_TASK_H
+
+#include <signal.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/utsname.h>
+
+#include "emul/base/cred.h"
+#include "emul/base/idmap.h"
+#include "emul/base/list.h"
+#include "emul/base/mutex.h"
+#include "emul/base/platform.h"
+#include "emul/base/timer.h"
+#include "emul/base/wait.h"
+#include "emul/mm/mm.h"
+#include "emul/proc/signal.h"
+#include "emul/vfs/fdtab.h"
+#include "emul/vfs/vfs.h"
+
+struct instance_env; /* constant facts of the instance, below */
+struct proc;
+struct task;
+
+#define TASK_COMM_LEN 16
+#define NR_RLIMITS RLIM_NLIMITS
+
+/* What waits for a call that is to be restarted with less time (ERESTART_RESTARTBLOCK). */
+struct restart_block {
+	long (*fn)(struct task *t, struct restart_block *rb);
+	struct deadline at;
+	uint64_t arg[4]; /* the call's own: remaining-time address, futex word, value, bitset... */
+};
+
+enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_STOPPED, TASK_TRACED, TASK_ZOMBIE, TASK_DEAD };
+
+struct task {
+	struct ref ref;
+
+	/* constant after creation */
+	pid_t tid;                      /* changes only in exec by a non-leader */
+	struct proc *proc;              /* counted */
+	struct instance_env *env;
+	pthread_t thread;
+
+	/* only its own thread */
+	struct vcpu *vcpu;
+	struct uregs regs;              /* valid while not in vcpu_run() */
+	struct mm *mm;                  /* counted; others read it through task_get_mm() */
+	struct fdtab *fds;              /* counted; others: task_get_fds() */
+	struct fs_ctx fsc;              /* cwd, root, creds...; fsc.fs counted; others: task_get_fs() */
+	gva_t clear_child_tid;          /* CLONE_CHILD_CLEARTID, set_tid_address */
+	gva_t robust_list;              /* head in guest memory */
+	struct restart_block restart;
+	sigmask_t saved_mask;           /* of sigsuspend, ppoll, ...: restored when no handler runs */
+	bool restore_mask;
+	struct sigaltstack_state { gva_t sp; uint64_t size; int flags; } altstack;
+	uint64_t call_start_ns;         /* for --stats */
+	bool exiting;                   /* run loop must end */
+	bool in_vfork;                  /* waits for a child that uses our mm */
+
+	struct waiter waiter;           /* its own lock-free protocol */
+
+	/* proc->lock */
+	struct list thread_node;        /* proc->threads (also tasks_lock) */
+	sigmask_t blocked;              /* changed only by its own thread, under the lock */
+	struct sigpending pending;      /* directed at this thread */
+	bool has_wakeup;                /* some unblocked signal is pending: go to the signal path */
+	sigmask_t wanted;               /* sigtimedwait: set that also wakes */
+	enum task_state state;
+
+	/* task->lock */
+	struct mutex lock;
+	char comm[TASK_COMM_LEN];
+	struct cred *cred;              /* the same as fsc.cred */
+	cpu_set_t affinity;
+	int policy, priority, nice;
+	unsigned long timer_slack;
+	int pdeath_signal;
+	_Atomic uint64_t utime_ns, stime_ns, nvcsw, nivcsw, minflt, majflt; /* statistics */
+	uint64_t start_ns;              /* CLOCK_BOOTTIME at birth; constant */
+	bool no_new_privs;
+	unsigned exec_id;
+
+	void *syscall_state;            /* owned by emul/syscalls: strace line, stats */
+};
+
+/* CLONE_SIGHAND shares it. */
+struct sighand {
+	struct ref ref;
+	struct mutex lock;              /* inner to proc->lock */
+	struct sigact { uint64_t handler, flags, restorer; sigmask_t mask; } action[NSIG_LINUX + 1];
+};
+
+struct proc {
+	struct ref ref;
+	pid_t pid;                      /* constant */
+	struct instance_env *env;
+
+	/* tasks_lock */
+	struct proc *parent;            /* NULL for the first; not counted: reparented before it goes */
+	struct list children, sibling;
+	pid_t pgid, sid;
+	bool did_exec;
+
+	/* proc->lock */
+	struct mutex lock;
+	struct list threads;            /* live tasks */
+	unsigned nthreads;
+	struct task *leader;            /* may be a zombie */
+	struct sighand *sighand;        /* counted */
+	struct sigpending pending;      /* for any thread */
+	struct rlimit64 limits[NR_RLIMITS];
+	bool group_exit;                /* exit_group or a fatal signal: threads leave */
+	int exit_status;                /* as wait4 reports it */
+	bool stopped, continued, stop_reported, cont_reported;
+	int stop_signal;
+	int exit_signal;                /* SIGCHLD */
+	struct waitq child_wq;          /* wait4 sleeps here; with lock */
+	struct idmap timers;            /* posix timers */
+	struct itimer *itimers;         /* ITIMER_*: itimer.c */
+	bool zombie, reaped;
+	bool child_subreaper, dumpable, thp_disable;
+	struct rusage_sum { uint64_t utime_ns, stime_ns, minflt, majflt, nvcsw, nivcsw, maxrss; } dead_threads, dead_children;
+	uint64_t start_ns;
+	/* set by exec, task->lock of the leader not needed: own thread only, readers under proc->lock */
+	struct path exe;                /* /proc/PID/exe */
+	uint64_t *auxv; size_t auxv_len; /* as put on the stack, for /proc/PID/auxv */
+	struct vfork_done *vfork;       /* a parent waits for exec or exit */
+	uint8_t oom_adj;
+	int oom_score_adj;
+	unsigned personality;
+	uint64_t io_rchar, io_wchar, io_syscr, io_syscw, io_rbytes, io_wbytes; /* approximations for /proc/PID/io; relaxed */
+};
+
+/* Constant facts of the instance: made by the composition root, seen by everybody. */
+struct instance_env {
+	struct platform *platform;
+	struct phys *phys;
+	struct vfs *vfs;
+	/* What a new task's host thread runs: emul/syscalls' loop. Handed down so that proc needs no layer above. */
+	void (*task_run)(struct task *t);
+	void (*task_gone)(struct task *t);          /* the run loop's per-task state ends; may be NULL */
+	void (*on_last_exit)(struct instance_env *env, int status); /* the instance's first process ended: status as of wait4 */
+	struct utsname *uts;
+	uint64_t boot_ns;                           /* CLOCK_BOOTTIME of the instance's start: 0 keeps the host's */
+	cpu_set_t cpus;                             /* host CPUs that the instance may use */
+	uint64_t memory_limit;
+	int max_tasks;
+};
+
+/* --- pid.c, task.c ------------------------------------------------------------------------------ */
+extern struct mutex tasks_lock;
+int tasks_boot(struct instance_env *env);
+struct task *task_get(struct task *t);
+void task_put(struct task *t);
+DEFINE_AUTO(task, task_put);
+struct proc *proc_get(struct proc *p);
+void proc_put(struct proc *p);
+DEFINE_AUTO(proc, proc_put);
+struct task *task_find(pid_t tid);      /* with a reference; live tasks and unreaped leaders; NULL: -ESRCH */
+struct proc *proc_find(pid_t pid);      /* with a reference */
+/* The next live process with pid >= *pid (reference), *pid updated; NULL: end. For /proc and kill(-1). */
+struct proc *proc_next(pid_t *pid);
+struct task *proc_thread_next(struct proc *p, pid_t *tid); /* likewise the threads of one process */
+unsigned tasks_count(void);             /* live threads, for loadavg and limits */
+pid_t task_ppid(struct task *t);
+struct mm *task_get_mm(struct task *t); /* references for other threads; NULL when it has none any more */
+struct fdtab *task_get_fds(struct task *t);
+struct fs *task_get_fs(struct task *t);
+struct cred *task_get_cred(struct task *t);
+void task_comm(struct task *t, char out[TASK_COMM_LEN]);
+void task_set_comm(struct task *t, const char *name);
+char task_state_char(struct task *t);   /* R S D T t Z X of /proc/PID/stat */
+bool proc_is_ancestor_pdeath(struct proc *p); /* reserved for sessions */
+/* Wakes t out of the guest and out of any sleep: it looks at its signals. */
+void task_kick(struct task *t);
+uint64_t proc_rlimit(struct proc *p, int resource); /* soft limit */
+
+/* --- clone.c, exit.c, wait.c ----------------------------------------------------------------------- */
+struct clone_request { uint64_t flags; gva_t pidfd, child_tid, parent_tid, stack, stack_size, tls; int exit_signal; gva_t set_tid; uint64_t set_tid_size; int cgroup; };
+long task_clone(struct task *t, const struct clone_request *rq); /* tid of the child or -errno */
+/* The first process: reads nothing from the guest. cred consumed. */
+int task_first(struct instance_env *env, struct cred *cred, const struct path *root, const struct path *cwd, struct fdtab *fds, struct task **ret);
+int task_start(struct task *t);         /* gives it its host thread */
+/* exit(2) of one thread (status: of wait4 form if it is the last). The run loop ends after it. */
+void task_exit(struct task *t, int status);
+void proc_exit_group(struct task *t, int status); /* status: wait4 form; every thread leaves */
+bool proc_exiting(struct proc *p);
+long proc_wait(struct task *t, int idtype, pid_t id, int options, siginfo_t *ret_info, int *ret_status, struct rusage *ret_usage); /* pid, 0 (WNOHANG), -ECHILD, -ERESTARTSYS */
+
+/* --- exec.c ----------------------------------------------------------------------------------------- */
+struct exec_args { /* all copied in already; freed by the caller */
+	char **argv, **envp;
+	int argc, envc;
+};
+/* Replaces the program. 0: t->regs are the new program's. -errno: nothing changed (before the point of no return; after it the process is killed). */
+int task_exec(struct task *t, const struct path *at, const char *name, unsigned walk, const struct exec_args *a);
+/* Copies an argv/envp pair from guest memory. -EFAULT, -E2BIG, -ENOMEM. */
+int exec_args_read(struct mm *mm, gva_t argv, gva_t envp, uint64_t stack_limit, struct exec_args *ret);
+void exec_args_free(struct exec_args *a);
+
+/* --- signal.c: see signal.h -------------------------------------------------------------------------- */
+
+/* --- futex.c, robust.c -------------------------------------------------------------------------------- */
+void futex_boot(void);                  /* before the first task */
+/* futex(2); timeout already read: NULL-able. -ERESTARTSYS/-ERESTART_RESTARTBLOCK as Linux. */
+long futex_call(struct task *t, gva_t uaddr, int op, uint32_t val, const struct timespec *timeout, gva_t uaddr2, uint32_t val2, uint32_t val3);
+struct futex_waitv_item { uint64_t val; gva_t uaddr; uint32_t flags; };
+long futex_waitv_call(struct task *t, const struct futex_waitv_item *v, unsigned n, const struct deadline *timeout);
+int futex_wake_simple(struct mm *mm, gva_t uaddr, int nr, bool shared); /* clear_child_tid */
+void robust_list_exit(struct task *t);
+void futex_exit_pi(struct task *t);     /* owner died: PI state is handed on */
+
+/* --- timers ------------------------------------------------------------------------------------------- */
+long itimer_get(struct proc *p, int which, struct itimerval *ret);
+long itimer_set(struct proc *p, int which, const struct itimerval *val, struct itimerval *ret_old);
+long posix_timer_create(struct task *t, int clock, const struct sigevent *ev /* NULL: default */, int *ret_id);
+long posix_timer_settime(struct proc *p, int id, int flags, const struct itimerspec *val, struct itimerspec *ret_old);
+long posix_timer_gettime(struct proc *p, int id, struct itimerspec *ret);
+long posix_timer_getoverrun(struct proc *p, int id);
+long posix_timer_delete(struct proc *p, int id);
+void proc_timers_exit(struct proc *p);  /* exit and exec: posix timers go; exec keeps itimers */
+/* ns on any clock id a program may name, CPU clocks of tasks included (clock_getcpuclockid). -EINVAL. */
+int task_clock_get(struct task *t, int clock, int64_t *ret_ns);
+int task_clock_getres(struct task *t, int clock, int64_t *ret_ns);
+/* nanosleep family: 0, -EINTR forms as restart codes; rem 0 = not wanted. */
+long task_sleep(struct task *t, struct deadline at, bool absolute, gva_t rem);
+
+/* --- cred.c, rlimit.c, sched.c, prctl.c, usage.c -------------------------------------------------------- */
+void task_set_cred(struct task *t, struct cred *c);    /* consumes c */
+long cred_setuid(struct task *t, uid_t uid);
+long cred_setgid(struct task *t, gid_t gid);
+long cred_setreuid(struct task *t, uid_t r, uid_t e);
+long cred_setregid(struct task *t, gid_t r, gid_t e);
+long cred_setresuid(struct task *t, uid_t r, uid_t e, uid_t s);
+long cred_setresgid(struct task *t, gid_t r, gid_t e, gid_t s);
+long cred_setfsuid(struct task *t, uid_t uid);
+long cred_setfsgid(struct task *t, gid_t gid);
+long cred_setgroups(struct task *t, const gid_t *groups, unsigned n);
+long cred_capset(struct task *t, uint64_t permitted, uint64_t effective, uint64_t inheritable);
+void cred_on_exec(struct task *t); /* capability rules of execve without set-id bits */
+long rlimit_get_set(struct task *t, pid_t pid, unsigned resource, const struct rlimit64 *set, struct rlimit64 *ret_old);
+long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set);
+long sched_getaffinity_call(struct task *t, pid_t pid, cpu_set_t *ret); /* bytes Linux returns */
+long sched_setscheduler_call(struct task *t, pid_t pid, int policy, int priority);
+long sched_getscheduler_call(struct task *t, pid_t pid, int *ret_priority); /* policy */
+long sched_setnice(struct task *t, int which, int who, int nice);
+long sched_getnice(struct task *t, int which, int who); /* 20 - nice, as the system call */
+long task_prctl(struct task *t, int op, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+long task_arch_prctl(struct task *t, int op, uint64_t addr);
+void task_usage(struct task *t, int who /* RUSAGE_* */, struct rusage *ret);
+void proc_usage(struct proc *p, struct rusage *ret);
+/* Called by the run loop around guest execution, for utime/stime (host thread clock based is fine). */
+
+/* --- session.c ------------------------------------------------------------------------------------------- */
+long proc_setsid(struct task *t);
+long proc_setpgid(struct task *t, pid_t pid, pid_t pgid);
+long proc_getpgid(struct task *t, pid_t pid);
+long proc_getsid(struct task *t, pid_t pid);
+
+/* --- files made of tasks ----------------------------------------------------------------------------------- */
+int signalfd_new(struct task *t, sigmask_t mask, int flags, struct file **ret);
+int signalfd_set_mask(struct file *f, sigmask_t mask); /* -EINVAL: not a signalfd */
+int pidfd_new(struct proc *p, unsigned flags, struct file **ret);
+struct proc *pidfd_proc(struct file *f);                     /* reference; NULL: not a pidfd */
+
+/* --- procfs/ ------------------------------------------------------------------------------------------------- */
+int procfs_new(struct instance_env *env, struct super **ret);
+int sysfs_new(struct instance_env *env, struct super **ret);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An open file description: what a descriptor names, shared by dup and fork. A concrete file embeds
+ * `struct file` and is reached by container_of. Ops are called with a reference held and no lock,
+ * except where said.
+ */
+#ifndef EMUL_VFS_FILE_H
+#define EMUL_VFS_FILE_H
+
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/epoll.h>
+
+#include "emul/base/auto.h"
+#include "emul/base/mutex.h"
+#include "emul/base/ref.h"
+#include "emul/base/types.h"
+#include "emul/base/uio.h"
+#include "emul/base/wait.h"
+
+struct dentry;
+struct file;
+struct fs_ctx;
+struct inode;
+struct memobj;
+struct mm;
+struct mount;
+
+/* Takes directory entries for getdents64. Return 0 to go on, 1 if full (the entry was not taken). */
+struct dirsink {
+	int (*entry)(struct dirsink *s, const char *name, size_t len, uint64_t ino, unsigned char type /* DT_* */, off_t next);
+};
+
+/* Arguments of ioctl that need the caller's world. */
+struct ioctl_ctx { struct mm *mm; struct fs_ctx *fsc; void *task; };
+
+/* A NULL entry means Linux's error: read/write -EINVAL, lseek -ESPIPE, mmap -ENODEV, ioctl -ENOTTY, fsync -EINVAL,
+ * readdir -ENOTDIR, truncate -EINVAL, fallocate -ENODEV (or -ESPIPE for pipes), poll: always ready for reading and writing. */
+struct file_ops {
+	const char *name; /* type word: "host", "tmpfs", "pipe", "eventfd"...: /proc/PID/fd shows anon_inode:[name] if there is no path */
+	/* *pos is moved by what was transferred; pos_lock is held if it is &f->pos of a seekable file. -EFAULT, -EAGAIN (O_NONBLOCK),
+	 * -ERESTARTSYS. nonblock (RWF_NOWAIT, MSG_DONTWAIT, O_NONBLOCK) comes by file_nonblock(f). */
+	ssize_t (*read)(struct file *f, struct uio *to, off_t *pos);
+	ssize_t (*write)(struct file *f, struct uio *from, off_t *pos); /* O_APPEND is the op's business: pos is set to the end under the inode's lock */
+	off_t (*lseek)(struct file *f, off_t off, int whence); /* pos_lock held; returns and stores the new position; SEEK_DATA/HOLE too */
+	int (*readdir)(struct file *f, struct dirsink *out);   /* from f->pos, pos_lock held; updates f->pos */
+	uint32_t (*poll)(struct file *f);                      /* EPOLL* true now; every change wakes f->wq */
+	long (*ioctl)(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx *c);
+	/* The object to map; shared: MAP_SHARED. -EACCES was already checked by mode. */
+	int (*mmap)(struct file *f, bool shared, struct memobj **ret_obj);
+	int (*stat)(struct file *f, unsigned mask, struct statx *ret); /* NULL: of the inode, or an anonymous inode's */
+	int (*fsync)(struct file *f, bool datasync);
+	int (*truncate)(struct file *f, uint64_t size);
+	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len);
+	int (*flush)(struct file *f, void *owner);             /* at each close(2) of a descriptor */
+	int (*set_flags)(struct file *f, unsigned flags);      /* F_SETFL is about to change flags; NULL: fine */
+	int (*host_fd)(struct file *f); /* a host descriptor that reads/writes the same data (sendfile, copy_file_range, splice); borrowed; -1 */
+	void (*fdinfo)(struct file *f, void *out_seq);         /* lines of /proc/PID/fdinfo/N after pos, flags, mnt_id; struct seq * of pseudo.h */
+	void (*describe)(struct file *f, char *buf, size_t size); /* readlink of /proc/PID/fd/N for files without a path: "pipe:[7]" */
+	void (*release)(struct file *f);                       /* the last reference is gone: free the concrete object */
+};
+
+struct file {
+	struct ref ref;
+	const struct file_ops *ops;
+	struct waitq wq;                /* readiness changes */
+	_Atomic unsigned flags;         /* O_*: access mode constant, the rest by F_SETFL */
+	bool seekable;                  /* has a position that read/write use; constant */
+	struct mutex pos_lock;          /* POSIX 2.9.7: read, write and lseek are serialised */
+	off_t pos;                      /* pos_lock */
+	struct { struct mount *mnt; struct dentry *dentry; } path; /* as struct path; NULL: anonymous. Constant */
+	struct inode *inode;            /* constant; NULL: anonymous */
+	struct mutex own_lock;
+	struct { int type; pid_t pid; int sig; uid_t uid, euid; } own; /* own_lock: F_SETOWN, F_SETSIG */
+	struct list epolls;             /* epoll.c: items that watch this file; its lock is file_epoll_lock */
+	uint64_t anon_ino;              /* inode number of an anonymous file, for st_ino and pipe:[N] */
+	_Atomic unsigned leases;        /* reserved */
+};
+
+/* Fills the common part; reference 1, path and inode empty. flags: O_* as for F_GETFL. */
+void file_init(struct file *f, const struct file_ops *ops, unsigned flags);
+/* For release ops: tears the common part down (not the concrete object). */
+void file_fini(struct file *f);
+struct file *file_get(struct file *f);
+void file_put(struct file *f);
+DEFINE_AUTO(file, file_put);
+
+static inline unsigned file_flags(struct file *f) { return atomic_load_explicit(&f->flags, memory_order_relaxed); }
+/* A call on this thread wants no blocking whatever O_NONBLOCK says (RWF_NOWAIT, MSG_DONTWAIT): set around the op by the caller. */
+extern _Thread_local bool file_call_nonblock;
+static inline bool file_nonblock(struct file *f) { return (file_flags(f) & O_NONBLOCK) || file_call_nonblock; }
+static inline bool file_readable(struct file *f) { return !(file_flags(f) & O_PATH) && (file_flags(f) & O_ACCMODE) != O_WRONLY; }
+static inline bool file_writable(struct file *f) { return !(file_flags(f) & O_PATH) && (file_flags(f) & O_ACCMODE) != O_RDONLY; }
+
+/* What the calls do, with mode checks (-EBADF), position, RLIMIT_FSIZE, and NULL ops resolved. pos NULL: the file's own position. */
+ssize_t file_read(struct file *f, struct uio *to, off_t *pos);
+ssize_t file_write(struct file *f, struct uio *from, off_t *pos, struct fs_ctx *c);
+off_t file_lseek(struct file *f, off_t off, int whence);
+uint32_t file_poll(struct file *f);
+int file_stat(struct file *f, unsigned mask, struct statx *ret);
+/* sendfile/splice/copy_file_range between any two files (fast where both have host descriptors). off NULL: own position. */
+ssize_t file_copy(struct file *out, off_t *out_off, struct file *in, off_t *in_off, size_t len, struct fs_ctx *c);
+
+/* --- files without names; all return a new file with one reference --- */
+int pipe_new(unsigned flags /* O_CLOEXEC ignored, O_NONBLOCK, O_DIRECT */, struct file **ret_read, struct file **ret_write);
+long pipe_get_size(struct file *f);                  /* F_GETPIPE_SZ; -EBADF: not a pipe */
+long pipe_set_size(struct file *f, unsigned long size, bool privileged);
+bool file_is_pipe(struct file *f);
+ssize_t pipe_tee(struct file *in, struct file *out, size_t len, unsigned flags);
+ssize_t file_splice(struct file *in, off_t *in_off, struct file *out, off_t *out_off, size_t len, unsigned flags, struct fs_ctx *c);
+ssize_t pipe_vmsplice(struct file *pipe, struct uio *u, unsigned flags);
+struct fifo; /* the pipe behind a FIFO's inode */
+struct fifo *fifo_new(void);
+void fifo_free(struct fifo *ff);
+int fifo_open(struct fifo *ff, unsigned flags, struct file **ret); /* open(2)'s rules: blocks for the other side; -ENXIO, -ERESTARTSYS */
+int eventfd_new(unsigned initial, int flags /* EFD_* */, struct file **ret);
+int timerfd_new(int clock, int flags, struct file **ret);
+struct itimerspec;
+int timerfd_set(struct file *f, int flags, const struct itimerspec *val, struct itimerspec *ret_old); /* -EINVAL: not a timerfd */
+int timerfd_get(struct file *f, struct itimerspec *ret);
+struct phys;
+int memfd_new(struct phys *ph, const char *name, unsigned flags /* MFD_* */, struct file **ret);
+long memfd_add_seals(struct file *f, unsigned seals); /* -EINVAL: not a memfd */
+long memfd_get_seals(struct file *f);
+int epoll_new(int flags, struct file **ret);
+int epoll_control(struct file *ep, int op, int fd, struct file *target, const struct epoll_event *ev); /* -EINVAL: not an epoll file; -ELOOP... */
+int epoll_collect(struct file *ep, struct epoll_event *out, int max, struct deadline d); /* events, -ERESTARTSYS (-EINTR above) */
+void epoll_forget(struct file *f); /* the last reference of a watched file goes */
+struct vfs;
+int inotify_new(struct vfs *v, int flags, struct file **ret);
+struct path;
+int inotify_add(struct file *f, const struct path *p, uint32_t mask);
+int inotify_remove(struct file *f, int wd);
+/* A descriptor that the caller of vmrun gave us (stdio): the host's file, pipe, tty or socket. The fd is duplicated. */
+int hostfd_new(int host_fd, struct file **ret);
+
+/* --- waiting on several files (poll, select): the engine --- */
+struct poll_item { struct file *file; /* NULL: skip */ uint32_t events; uint32_t ret; };
+/* Ready count; 0 at the deadline; -ERESTARTNOHAND. EPOLLERR and EPOLLHUP are always reported. */
+int files_poll(struct poll_item *items, unsigned n, struct deadline d);
+
+/* --- record locks --- */
+struct flock_req { short type; uint64_t start, end; /* inclusive */ pid_t pid; bool ofd; void *owner; };
+int file_setlk(struct file *f, struct flock_req *r, bool wait);      /* -EAGAIN, -EDEADLK, -ENOLCK, -ERESTARTSYS */
+int file_getlk(struct file *f, struct flock_req *r);                 /* type F_UNLCK if it could be had */
+int file_flock(struct file *f, int op);                              /* LOCK_*; -EWOULDBLOCK */
+void file_release_posix_locks(struct file *f, void *owner);          /* at close(2) */
+
+#endif
