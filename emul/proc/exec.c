@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * execve(2). The new program is built completely in an address space of its own; only when nothing
+ * can fail any more do the other threads die and the task moves into it. So every error leaves the
+ * caller as it was, where Linux would have had to kill it.
+ *
+ * Linux: fs/exec.c, fs/binfmt_elf.c, fs/binfmt_script.c; man 2 execve.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+#include "emul/proc/exec_internal.h"
+#include "emul/proc/lifecycle.h"
+
+#define SCRIPT_HEAD 256 /* BINPRM_BUF_SIZE */
+#define SCRIPT_DEPTH 5
+#define STACK_RANDOM ((uint64_t)16 << 30)
+#define MMAP_RANDOM ((uint64_t)1 << 40)
+#define BRK_RANDOM ((uint64_t)32 << 20)
+#define DYN_BASE page_down(USER_END / 3 * 2)
+#define STACK_GAP_MIN ((uint64_t)128 << 20)
+#define STACK_GUARD ((uint64_t)1 << 20)
+#define PERSONALITY_NO_RANDOM 0x0040000
+
+/* Everything that the new program will be, until it replaces the old one. */
+struct new_program {
+	struct file *file;   /* of the ELF program, not of the script */
+	char *name;          /* as given: AT_EXECFN */
+	char comm[TASK_COMM_LEN];
+	struct mm *mm;
+	gva_t entry, rsp;
+	uint64_t *auxv;
+	size_t auxv_len;
+};
+
+static void new_program_free(struct new_program *n)
+{
+	file_put(n->file);
+	mm_put(n->mm);
+	free(n->name);
+	free(n->auxv);
+}
+
+static uint64_t random_below(uint64_t range)
+{
+	uint64_t x = 0;
+
+	if (getrandom(&x, sizeof(x), 0) != sizeof(x))
+		return 0;
+	return page_down(x % range);
+}
+
+/* --- "#!" ------------------------------------------------------------------------------------ */
+
+static char *skip_blank(char *s)
+{
+	return s + strspn(s, " \t");
+}
+
+/* Splits "#! interp arg..." in place: the argument is the whole rest of the line. -ENOEXEC. */
+static int parse_script(char *head, ssize_t len, char **ret_interp, char **ret_arg)
+{
+	char *line, *end;
+
+	head[len] = '\0';
+	line = head + 2;
+	end = strchr(line, '\n');
+	if (!end && len == SCRIPT_HEAD && !strpbrk(skip_blank(line), " \t"))
+		return -ENOEXEC; /* the interpreter's name is cut off */
+	if (end)
+		*end = '\0';
+	line = skip_blank(line);
+	for (size_t n = strlen(line); n && strchr(" \t", line[n - 1]); n--)
+		line[n - 1] = '\0';
+	if (!*line)
+		return -ENOEXEC;
+	*ret_interp = line;
+	line += strcspn(line, " \t");
+	if (*line)
+		*line++ = '\0';
+	line = skip_blank(line);
+	*ret_arg = *line ? line : NULL;
+	return 0;
+}
+
+static ssize_t read_head(struct file *f, char *buf, size_t size)
+{
+	struct uio u;
+	off_t pos = 0;
+	ssize_t n;
+
+	uio_init_host(&u, buf, size);
+	n = file_read(f, &u, &pos);
+	uio_fini(&u);
+	return n;
+}
+
+/* Follows scripts to the ELF program behind them; args get the interpreters in front. */
+static int resolve_scripts(struct task *t, struct new_program *n, struct exec_args *args)
+{
+	char head[SCRIPT_HEAD + 1], *interp, *arg;
+	const char *script = n->name;
+	char *owned = NULL;
+	int r = 0;
+
+	for (int depth = 0;; depth++) {
+		ssize_t len = read_head(n->file, head, SCRIPT_HEAD);
+
+		if (len < 0)
+			r = (int)len;
+		if (len < 2 || head[0] != '#' || head[1] != '!')
+			break;
+		r = depth < SCRIPT_DEPTH ? parse_script(head, len, &interp, &arg) : -ELOOP;
+		if (r == 0)
+			r = exec_args_unshift_script(args, interp, arg, script);
+		if (r < 0)
+			break;
+		free(owned);
+		script = owned = strdup(interp);
+		file_put(n->file);
+		n->file = NULL;
+		r = owned ? vfs_open_exec(&t->fsc, NULL, owned, WALK_FOLLOW, &n->file) : -ENOMEM;
+		if (r < 0)
+			break;
+	}
+	free(owned);
+	return r;
+}
+
+/* --- the new address space -------------------------------------------------------------------- */
+
+static void place_regions(struct task *t, struct mm *mm, gva_t *ret_stack_top)
+{
+	bool fixed = t->proc->personality & PERSONALITY_NO_RANDOM;
+	uint64_t stack = proc_rlimit(t->proc, RLIMIT_STACK);
+	uint64_t gap = MIN(MAX(stack, STACK_GAP_MIN), USER_END / 6 * 5);
+
+	*ret_stack_top = USER_END - (fixed ? 0 : random_below(STACK_RANDOM));
+	gap += STACK_GUARD + (fixed ? 0 : STACK_RANDOM);
+	mm_set_mmap_base(mm, page_down(USER_END - gap - (fixed ? 0 : random_below(MMAP_RANDOM))));
+	atomic_store(&mm_limits(mm)->stack, stack);
+	atomic_store(&mm_limits(mm)->as, proc_rlimit(t->proc, RLIMIT_AS));
+	atomic_store(&mm_limits(mm)->data, proc_rlimit(t->proc, RLIMIT_DATA));
+	atomic_store(&mm_limits(mm)->memlock, proc_rlimit(t->proc, RLIMIT_MEMLOCK));
+}
+
+/* The program interpreter (ld.so), mapped wherever there is room. */
+static int map_interp(struct task *t, struct mm *mm, const char *name, struct elf_map *ret)
+{
+	AUTO(file) f = NULL;
+	struct elf_file e;
+	int r = vfs_open_exec(&t->fsc, NULL, name, WALK_FOLLOW, &f);
+
+	if (r < 0)
+		return r;
+	r = elf_read(f, &e);
+	if (r < 0)
+		return r == -ENOEXEC ? -ELIBBAD : r;
+	r = elf_map(mm, &e, 0, ret);
+	elf_free(&e);
+	return r;
+}
+
+static void fill_layout(struct mm *mm, const struct elf_map *m, bool fixed)
+{
+	struct mm_layout *l = mm_layout(mm);
+	gva_t brk = page_up(m->end_bss) + (fixed ? 0 : random_below(BRK_RANDOM));
+
+	l->start_code = m->start_code;
+	l->end_code = m->end_code;
+	l->start_data = m->start_data;
+	l->end_data = m->end_data;
+	l->start_brk = brk;
+	mm_set_brk_start(mm, brk);
+}
+
+static int build_space(struct task *t, struct new_program *n, const struct elf_file *elf, const struct exec_args *args)
+{
+	bool fixed = t->proc->personality & PERSONALITY_NO_RANDOM;
+	struct elf_map prog, interp = { 0 };
+	struct stack_plan plan = { .exec_name = n->name, .elf = elf, .program = &prog, .cred = t->fsc.cred,
+				   .platform = t->env->platform };
+	gva_t dyn = elf->interp ? DYN_BASE + (fixed ? 0 : random_below(MMAP_RANDOM)) : 0;
+	int r;
+
+	place_regions(t, n->mm, &plan.top);
+	r = mm_setup_stack(n->mm, plan.top, (uint64_t)128 << 10, elf->exec_stack);
+	if (r == 0)
+		r = elf_map(n->mm, elf, dyn, &prog);
+	if (r == 0 && elf->interp)
+		r = map_interp(t, n->mm, elf->interp, &interp);
+	if (r < 0)
+		return r;
+	fill_layout(n->mm, &prog, fixed);
+	plan.interp_base = interp.bias;
+	plan.vdso = mm_layout(n->mm)->vdso = mm_map_vdso(n->mm, plan.top);
+	n->entry = elf->interp ? interp.entry : prog.entry;
+	return stack_build(n->mm, &plan, args, &n->rsp, &n->auxv, &n->auxv_len);
+}
+
+static int build_program(struct task *t, struct new_program *n, const struct exec_args *args)
+{
+	struct elf_file elf;
+	int r = elf_read(n->file, &elf);
+
+	if (r < 0)
+		return r;
+	n->mm = mm_new(t->env->phys);
+	r = n->mm ? build_space(t, n, &elf, args) : -ENOMEM;
+	elf_free(&elf);
+	return r;
+}
+
+/* --- the point of no return --------------------------------------------------------------------- */
+
+static void set_exe(struct task *t, struct new_program *n)
+{
+	struct proc *p = t->proc;
+	struct path old, now = { n->file->path.mnt, n->file->path.dentry };
+	uint64_t *old_auxv;
+
+	path_get(&now);
+	mutex_lock(&p->lock);
+	old = p->exe;
+	p->exe = now;
+	old_auxv = p->auxv;
+	p->auxv = steal(n->auxv);
+	p->auxv_len = n->auxv_len;
+	mutex_unlock(&p->lock);
+	path_put(&old);
+	free(old_auxv);
+}
+
+static void own_descriptors(struct task *t)
+{
+	struct fdtab *copy = fdtab_copy(t->fds, ~0u);
+
+	if (copy) { /* exec never shares the table afterwards; without memory the shared one is better than none */
+		struct fdtab *old;
+
+		mutex_lock(&t->lock);
+		old = t->fds;
+		t->fds = copy;
+		t->fsc.fowner = copy;
+		mutex_unlock(&t->lock);
+		fdtab_put(old);
+	}
+	fdtab_close_on_exec(t->fds);
+}
+
+static int enter_program(struct task *t, struct new_program *n)
+{
+	struct mm *old;
+
+	if (t->vcpu) {
+		int r = t->env->platform->ops->vcpu_attach(t->vcpu, mm_aspace(n->mm));
+
+		if (r < 0)
+			return r;
+		t->env->platform->ops->vcpu_reset_xstate(t->vcpu);
+	}
+	mutex_lock(&t->lock);
+	old = t->mm;
+	t->mm = steal(n->mm);
+	t->exec_id++;
+	mutex_unlock(&t->lock);
+	mm_put(old);
+	memset(&t->regs, 0, sizeof(t->regs));
+	t->regs.rip = n->entry;
+	t->regs.rsp = n->rsp;
+	t->regs.rflags = 0x202;
+	t->regs.orig_rax = ~(uint64_t)0;
+	t->clear_child_tid = t->robust_list = 0;
+	return 0;
+}
+
+static int commit(struct task *t, struct new_program *n)
+{
+	int r;
+
+	robust_list_exit(t);
+	r = task_kill_other_threads(t);
+	if (r < 0)
+		return r;
+	if (t->clear_child_tid)
+		put_guest_u32(t->mm, t->clear_child_tid, 0);
+	r = enter_program(t, n);
+	if (r < 0)
+		return r;
+	proc_exec_done(t);
+	set_exe(t, n);
+	own_descriptors(t);
+	signal_exec(t);
+	cred_on_exec(t);
+	proc_timers_exit(t->proc);
+	task_set_comm(t, n->comm);
+	return 0;
+}
+
+static void comm_of(const char *name, char comm[TASK_COMM_LEN])
+{
+	const char *slash = strrchr(name, '/');
+
+	snprintf(comm, TASK_COMM_LEN, "%s", slash ? slash + 1 : name);
+}
+
+int task_exec(struct task *t, const struct path *at, const char *name, unsigned walk, const struct exec_args *a)
+{
+	struct new_program n = { 0 };
+	struct exec_args args = { 0 };
+	int r = vfs_open_exec(&t->fsc, at, name, walk, &n.file);
+
+	if (r < 0)
+		return r;
+	n.name = exec_display_name(at, name);
+	r = n.name ? exec_args_copy(a, &args) : -ENOMEM;
+	if (r == 0) {
+		comm_of(n.name, n.comm);
+		r = resolve_scripts(t, &n, &args);
+	}
+	if (r == 0)
+		r = build_program(t, &n, &args);
+	if (r == 0)
+		r = commit(t, &n);
+	log_dbg(PROC, "exec %s: %d", name, r);
+	exec_args_free(&args);
+	new_program_free(&n);
+	return r;
+}

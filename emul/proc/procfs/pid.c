@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/PID and /proc/PID/task/TID: one table of files for both; what needs more than a line is in the files beside. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emul/base/err.h"
+#include "emul/proc/procfs/procfs.h"
+
+struct pnode *task_node_new(const struct pnode_ops *ops, struct task *t, bool thread, int fd)
+{
+	struct task_node *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	pnode_init(&n->node, ops);
+	n->task = task_get(t);
+	n->thread = thread;
+	n->fd = fd;
+	return &n->node;
+}
+
+void task_node_release(struct pnode *n)
+{
+	task_put(task_node(n)->task);
+	free(task_node(n));
+}
+
+bool task_node_alive(struct pnode *n)
+{
+	struct task *t = task_node(n)->task;
+	AUTO(task) now = task_find(t->tid);
+
+	return now == t;
+}
+
+void task_node_owner(struct pnode *n, struct statx *st)
+{
+	AUTO(cred) c = task_get_cred(task_node(n)->task);
+
+	if (!c)
+		return;
+	st->stx_uid = c->euid;
+	st->stx_gid = c->egid;
+}
+
+/* --- small files --------------------------------------------------------------------------------------- */
+
+static int show_comm(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	char comm[TASK_COMM_LEN];
+
+	task_comm(task_node(n)->task, comm);
+	seq_printf(out, "%s\n", comm);
+	return 0;
+}
+
+/* A thread may be renamed by its own process only. */
+static ssize_t write_comm(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos)
+{
+	struct task *t = task_node(n)->task;
+	char comm[TASK_COMM_LEN] = "";
+	size_t keep = MIN(len, sizeof(comm) - 1);
+
+	if (t->proc->pid != c->pid)
+		return -EINVAL;
+	memcpy(comm, buf, keep);
+	comm[strcspn(comm, "\n")] = '\0';
+	task_set_comm(t, comm);
+	return (ssize_t)len;
+}
+
+static int show_cgroup(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "0::/\n");
+	return 0;
+}
+
+static int show_io(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	struct proc *p = task_node(n)->task->proc;
+
+	seq_printf(out, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\nread_bytes: %llu\nwrite_bytes: %llu\n",
+		   (unsigned long long)p->io_rchar, (unsigned long long)p->io_wchar, (unsigned long long)p->io_syscr,
+		   (unsigned long long)p->io_syscw, (unsigned long long)p->io_rbytes, (unsigned long long)p->io_wbytes);
+	seq_puts(out, "cancelled_write_bytes: 0\n");
+	return 0;
+}
+
+static int show_personality(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%08x\n", task_node(n)->task->proc->personality);
+	return 0;
+}
+
+static int show_oom_adj(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%d\n", task_node(n)->task->proc->oom_score_adj);
+	return 0;
+}
+
+static ssize_t write_oom_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos)
+{
+	char text[16] = "", *end;
+	long v;
+
+	memcpy(text, buf, MIN(len, sizeof(text) - 1));
+	v = strtol(text, &end, 10);
+	if (end == text || (*end && *end != '\n') || v < -1000 || v > 1000)
+		return -EINVAL;
+	task_node(n)->task->proc->oom_score_adj = (int)v;
+	return (ssize_t)len;
+}
+
+static int show_zero(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "0");
+	return 0;
+}
+
+static int show_zero_line(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "0\n");
+	return 0;
+}
+
+static int show_no_id(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "4294967295");
+	return 0;
+}
+
+static int show_id_map(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "         0          0 4294967295\n");
+	return 0;
+}
+
+static int show_setgroups(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "allow\n");
+	return 0;
+}
+
+static int show_timerslack(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%lu\n", task_node(n)->task->timer_slack);
+	return 0;
+}
+
+static int show_coredump_filter(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "00000033\n");
+	return 0;
+}
+
+/* --- magic links ------------------------------------------------------------------------------------------ */
+
+static int follow_exe(struct pnode *n, struct fs_ctx *c, struct path *ret)
+{
+	struct proc *p = task_node(n)->task->proc;
+
+	mutex_lock(&p->lock);
+	*ret = p->exe;
+	path_get(ret);
+	mutex_unlock(&p->lock);
+	return path_is_set(ret) ? 0 : -ENOENT;
+}
+
+static int follow_fs(struct pnode *n, bool want_root, struct path *ret)
+{
+	struct fs *fs = task_get_fs(task_node(n)->task);
+
+	if (!fs)
+		return -ENOENT;
+	mutex_lock(&fs->lock);
+	*ret = want_root ? fs->root : fs->cwd;
+	path_get(ret);
+	mutex_unlock(&fs->lock);
+	fs_put(fs);
+	return 0;
+}
+
+static int follow_cwd(struct pnode *n, struct fs_ctx *c, struct path *ret)
+{
+	return follow_fs(n, false, ret);
+}
+
+static int follow_root(struct pnode *n, struct fs_ctx *c, struct path *ret)
+{
+	return follow_fs(n, true, ret);
+}
+
+/* The text of a magic link is the name of what it leads to. */
+static ssize_t read_magic(struct pnode *n, struct fs_ctx *c, char *buf, size_t size)
+{
+	AUTO_PATH p = PATH_INIT, root = PATH_INIT;
+	int r = n->ops->follow(n, c, &p);
+
+	if (r < 0)
+		return r;
+	mutex_lock(&c->fs->lock);
+	root = c->fs->root;
+	path_get(&root);
+	mutex_unlock(&c->fs->lock);
+	return vfs_path_text(&p, &root, buf, size, false);
+}
+
+/* --- the table ------------------------------------------------------------------------------------------------ */
+
+#define TASK_NODE .alive = task_node_alive, .getattr = task_node_owner, .release = task_node_release
+#define SHOW(name, bits, fn) static const struct pnode_ops name##_ops = { .mode = S_IFREG | (bits), .show = fn, TASK_NODE }
+#define LINK(name, fn) static const struct pnode_ops name##_ops = { .mode = S_IFLNK | 0777, .readlink = read_magic, .follow = fn, TASK_NODE }
+SHOW(auxv, 0400, show_auxv);
+SHOW(cgroup, 0444, show_cgroup);
+SHOW(cmdline, 0444, show_cmdline);
+static const struct pnode_ops comm_ops = { .mode = S_IFREG | 0644, .show = show_comm, .write = write_comm, TASK_NODE };
+SHOW(coredump_filter, 0644, show_coredump_filter);
+LINK(cwd, follow_cwd);
+SHOW(environ, 0400, show_environ);
+LINK(exe, follow_exe);
+SHOW(id_map, 0644, show_id_map);
+SHOW(io, 0400, show_io);
+SHOW(limits, 0444, show_limits);
+SHOW(maps, 0444, show_maps);
+SHOW(mountinfo, 0444, show_mountinfo);
+SHOW(mounts, 0444, show_mounts);
+SHOW(no_id, 0444, show_no_id);
+static const struct pnode_ops oom_score_adj_ops = { .mode = S_IFREG | 0644, .show = show_oom_adj, .write = write_oom_adj, TASK_NODE };
+SHOW(personality, 0400, show_personality);
+LINK(root, follow_root);
+SHOW(setgroups, 0644, show_setgroups);
+SHOW(smaps, 0444, show_smaps);
+SHOW(smaps_rollup, 0444, show_smaps_rollup);
+SHOW(stat, 0444, show_stat);
+SHOW(statm, 0444, show_statm);
+SHOW(status, 0444, show_status);
+SHOW(timerslack, 0666, show_timerslack);
+SHOW(zero, 0444, show_zero);
+SHOW(zero_line, 0444, show_zero_line);
+static const struct pnode_ops task_dir_ops;
+
+static const struct { const char *name; const struct pnode_ops *ops; bool process_only; } files[] = {
+	{ "auxv", &auxv_ops, false },
+	{ "cgroup", &cgroup_ops, false },
+	{ "cmdline", &cmdline_ops, false },
+	{ "comm", &comm_ops, false },
+	{ "coredump_filter", &coredump_filter_ops, true },
+	{ "cwd", &cwd_ops, false },
+	{ "environ", &environ_ops, false },
+	{ "exe", &exe_ops, false },
+	{ "fd", &fd_dir_ops, false },
+	{ "fdinfo", &fdinfo_dir_ops, false },
+	{ "gid_map", &id_map_ops, false },
+	{ "io", &io_ops, false },
+	{ "limits", &limits_ops, false },
+	{ "loginuid", &no_id_ops, false },
+	{ "maps", &maps_ops, false },
+	{ "mem", &mem_file_ops, false },
+	{ "mountinfo", &mountinfo_ops, false },
+	{ "mounts", &mounts_ops, false },
+	{ "oom_score", &zero_line_ops, false },
+	{ "oom_score_adj", &oom_score_adj_ops, false },
+	{ "personality", &personality_ops, false },
+	{ "root", &root_ops, false },
+	{ "sessionid", &no_id_ops, false },
+	{ "setgroups", &setgroups_ops, false },
+	{ "smaps", &smaps_ops, false },
+	{ "smaps_rollup", &smaps_rollup_ops, true },
+	{ "stat", &stat_ops, false },
+	{ "statm", &statm_ops, false },
+	{ "status", &status_ops, false },
+	{ "task", &task_dir_ops, true },
+	{ "timerslack_ns", &timerslack_ops, true },
+	{ "uid_map", &id_map_ops, false },
+	{ "wchan", &zero_ops, false },
+};
+
+static int lookup_file(struct pnode *dir, struct fs_ctx *c, const char *name, struct pnode **ret)
+{
+	struct task_node *d = task_node(dir);
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (strcmp(files[i].name, name) || (d->thread && files[i].process_only))
+			continue;
+		*ret = task_node_new(files[i].ops, d->task, d->thread, -1);
+		return *ret ? 0 : -ENOMEM;
+	}
+	return -ENOENT;
+}
+
+static int read_files(struct pnode *dir, struct fs_ctx *c, off_t cookie, struct dirsink *out)
+{
+	for (size_t i = (size_t)cookie; i < ARRAY_SIZE(files); i++) {
+		mode_t type = files[i].ops->mode & S_IFMT;
+
+		if (task_node(dir)->thread && files[i].process_only)
+			continue;
+		if (out->entry(out, files[i].name, strlen(files[i].name), ((uint64_t)task_node(dir)->task->tid << 8) + i + 1,
+			       (unsigned char)(type >> 12), (off_t)i + 1))
+			break;
+	}
+	return 0;
+}
+
+static const struct pnode_ops pid_ops = { .mode = S_IFDIR | 0555, .lookup = lookup_file, .readdir = read_files, TASK_NODE };
+
+/* --- task/ -------------------------------------------------------------------------------------------------------- */
+
+static bool parse_pid(const char *name, pid_t *ret)
+{
+	char *end;
+	long v = strtol(name, &end, 10);
+
+	*ret = (pid_t)v;
+	return !*end && end != name && name[0] >= '1' && name[0] <= '9' && v <= INT32_MAX;
+}
+
+static int lookup_thread(struct pnode *dir, struct fs_ctx *c, const char *name, struct pnode **ret)
+{
+	AUTO(task) t = NULL;
+	pid_t tid;
+
+	if (!parse_pid(name, &tid))
+		return -ENOENT;
+	t = task_find(tid);
+	if (!t || t->proc != task_node(dir)->task->proc)
+		return -ENOENT;
+	*ret = task_node_new(&pid_ops, t, true, -1);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int read_threads(struct pnode *dir, struct fs_ctx *c, off_t cookie, struct dirsink *out)
+{
+	pid_t tid = (pid_t)cookie;
+	struct task *t;
+
+	for (; (t = proc_thread_next(task_node(dir)->task->proc, &tid)); tid++) {
+		char name[16];
+		int n = snprintf(name, sizeof(name), "%d", tid);
+
+		task_put(t);
+		if (out->entry(out, name, (size_t)n, (uint64_t)tid << 8, DT_DIR, tid + 1))
+			break;
+	}
+	return 0;
+}
+
+static void task_dir_attr(struct pnode *n, struct statx *st)
+{
+	task_node_owner(n, st);
+	st->stx_nlink = 2 + task_node(n)->task->proc->nthreads; /* programs count their threads by it */
+}
+
+static const struct pnode_ops task_dir_ops = {
+	.mode = S_IFDIR | 0555, .lookup = lookup_thread, .readdir = read_threads, .alive = task_node_alive, .getattr = task_dir_attr,
+	.release = task_node_release,
+};
+
+int pid_dir_lookup(struct instance_env *env, const char *name, struct pnode **ret)
+{
+	AUTO(task) t = NULL;
+	pid_t pid;
+
+	if (!parse_pid(name, &pid))
+		return -ENOENT;
+	t = task_find(pid); /* a thread's number works too, though it is not listed */
+	if (!t)
+		return -ENOENT;
+	*ret = task_node_new(&pid_ops, t, false, -1);
+	return *ret ? 0 : -ENOMEM;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/sys: constants of this system and the host's own facts. Writing is refused as it is to an
+ * unprivileged user of a container (the files are read-only).
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "emul/base/err.h"
+#include "emul/proc/procfs/procfs.h"
+
+static const void *arg_of(struct pnode *n)
+{
+	return container_of(n, struct pnode_static, node)->entry->arg;
+}
+
+static struct instance_env *env_of(struct pnode *n)
+{
+	return container_of(n, struct pnode_static, node)->ctx;
+}
+
+static int show_text(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%s\n", (const char *)arg_of(n));
+	return 0;
+}
+
+static int show_host(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	return seq_host_file(out, arg_of(n));
+}
+
+/* arg: offset of the field in struct utsname */
+static int show_uts(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%s\n", (const char *)env_of(n)->uts + (size_t)arg_of(n));
+	return 0;
+}
+
+/* A new one at each read. RFC 4122, version 4. */
+static int show_uuid(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	uint8_t u[16];
+
+	if (getrandom(u, sizeof(u), 0) != sizeof(u))
+		return -EIO;
+	u[6] = (u[6] & 0x0f) | 0x40;
+	u[8] = (u[8] & 0x3f) | 0x80;
+	for (size_t i = 0; i < sizeof(u); i++)
+		seq_printf(out, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
+	seq_puts(out, "\n");
+	return 0;
+}
+
+static int show_pid_max(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "4194304\n");
+	return 0;
+}
+
+static int show_threads_max(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%d\n", env_of(n)->max_tasks);
+	return 0;
+}
+
+#define OPS(name, fn) static const struct pnode_ops name##_ops = { .mode = S_IFREG | 0444, .show = fn }
+OPS(text, show_text);
+OPS(host, show_host);
+OPS(uts, show_uts);
+OPS(uuid, show_uuid);
+OPS(pid_max, show_pid_max);
+OPS(threads_max, show_threads_max);
+static const struct pnode_ops dir_ops = { .mode = S_IFDIR | 0555 };
+
+#define TEXT(name, text) { name, &text_ops, text, NULL }
+#define HOST_FILE(dir, name) { name, &host_ops, "/proc/sys/" dir "/" name, NULL }
+#define DIR(name, entries) { name, &dir_ops, NULL, entries }
+#define UTS(name, field) { name, &uts_ops, (const void *)offsetof(struct utsname, field), NULL }
+#define END { NULL, NULL, NULL, NULL }
+
+static const struct pentry random_entries[] = {
+	HOST_FILE("kernel/random", "boot_id"),
+	TEXT("entropy_avail", "256"),
+	TEXT("poolsize", "256"),
+	{ "uuid", &uuid_ops, NULL, NULL },
+	END,
+};
+static const struct pentry yama_entries[] = { TEXT("ptrace_scope", "0"), END };
+static const struct pentry kernel_entries[] = {
+	TEXT("cap_last_cap", "40"),
+	TEXT("core_pattern", "core"),
+	TEXT("core_uses_pid", "0"),
+	UTS("domainname", domainname),
+	UTS("hostname", nodename),
+	TEXT("msgmax", "8192"),
+	TEXT("msgmnb", "16384"),
+	TEXT("msgmni", "32000"),
+	TEXT("ngroups_max", "65536"),
+	UTS("osrelease", release),
+	UTS("ostype", sysname),
+	TEXT("overflowgid", "65534"),
+	TEXT("overflowuid", "65534"),
+	TEXT("panic", "0"),
+	TEXT("perf_event_paranoid", "4"),
+	{ "pid_max", &pid_max_ops, NULL, NULL },
+	DIR("random", random_entries),
+	TEXT("randomize_va_space", "2"),
+	TEXT("sched_rt_period_us", "1000000"),
+	TEXT("sched_rt_runtime_us", "950000"),
+	TEXT("sem", "32000\t1024000000\t500\t32000"),
+	TEXT("shmall", "18446744073692774399"),
+	TEXT("shmmax", "18446744073692774399"),
+	TEXT("shmmni", "4096"),
+	{ "threads-max", &threads_max_ops, NULL, NULL },
+	TEXT("unprivileged_userns_clone", "0"),
+	UTS("version", version),
+	DIR("yama", yama_entries),
+	END,
+};
+static const struct pentry vm_entries[] = {
+	TEXT("dirty_background_ratio", "10"),
+	TEXT("dirty_ratio", "20"),
+	TEXT("max_map_count", "65530"),
+	TEXT("mmap_min_addr", "65536"),
+	TEXT("nr_hugepages", "0"),
+	TEXT("overcommit_memory", "0"),
+	TEXT("overcommit_ratio", "50"),
+	TEXT("swappiness", "60"),
+	TEXT("vfs_cache_pressure", "100"),
+	END,
+};
+static const struct pentry inotify_entries[] = {
+	TEXT("max_queued_events", "16384"),
+	TEXT("max_user_instances", "128"),
+	TEXT("max_user_watches", "65536"),
+	END,
+};
+static const struct pentry epoll_entries[] = { TEXT("max_user_watches", "1000000"), END };
+static const struct pentry mqueue_entries[] = {
+	TEXT("msg_default", "10"),
+	TEXT("msg_max", "10"),
+	TEXT("msgsize_default", "8192"),
+	TEXT("msgsize_max", "8192"),
+	TEXT("queues_max", "256"),
+	END,
+};
+static const struct pentry fs_entries[] = {
+	DIR("epoll", epoll_entries),
+	TEXT("file-max", "1048576"),
+	TEXT("file-nr", "0\t0\t1048576"),
+	DIR("inotify", inotify_entries),
+	TEXT("lease-break-time", "45"),
+	DIR("mqueue", mqueue_entries),
+	TEXT("nr_open", "1048576"),
+	TEXT("overflowgid", "65534"),
+	TEXT("overflowuid", "65534"),
+	TEXT("pipe-max-size", "1048576"),
+	TEXT("pipe-user-pages-hard", "0"),
+	TEXT("pipe-user-pages-soft", "16384"),
+	TEXT("protected_hardlinks", "1"),
+	TEXT("protected_symlinks", "1"),
+	TEXT("suid_dumpable", "0"),
+	END,
+};
+const struct pentry proc_sys_entries[] = {
+	DIR("fs", fs_entries),
+	DIR("kernel", kernel_entries),
+	DIR("vm", vm_entries),
+	END,
+};

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scheduling as a program asks for it: acts on the host thread where the host permits it, and is
+ * remembered as Linux would answer where it does not. man 7 sched; kernel/sched/syscalls.c.
+ */
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+#include "emul/proc/task.h"
+
+#ifndef SCHED_DEADLINE
+#define SCHED_DEADLINE 6
+#endif
+
+/* The task that a pid argument names; 0 is the caller. Counted; NULL: -ESRCH. */
+static struct task *named(struct task *t, pid_t pid)
+{
+	return pid ? task_find(pid) : task_get(t);
+}
+
+static bool same_owner(struct task *t, struct task *target)
+{
+	AUTO(cred) o = task_get_cred(target);
+	const struct cred *c = t->fsc.cred;
+
+	return t == target || cred_capable(c, CAP_SYS_NICE) || (o && (c->euid == o->euid || c->euid == o->uid));
+}
+
+static int host_tid(struct task *t)
+{
+	return atomic_load(&t->waiter.tid);
+}
+
+long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set)
+{
+	AUTO(task) target = NULL;
+	cpu_set_t both;
+	long r = 0;
+
+	if (pid < 0)
+		return -ESRCH;
+	target = named(t, pid);
+	if (!target)
+		return -ESRCH;
+	if (!same_owner(t, target))
+		return -EPERM;
+	CPU_AND(&both, set, &t->env->cpus);
+	if (!CPU_COUNT(&both))
+		return -EINVAL;
+	if (host_tid(target))
+		r = HOST(sched_setaffinity(host_tid(target), sizeof(both), &both));
+	if (r < 0)
+		return r;
+	mutex_lock(&target->lock);
+	target->affinity = both;
+	mutex_unlock(&target->lock);
+	return 0;
+}
+
+long sched_getaffinity_call(struct task *t, pid_t pid, cpu_set_t *ret)
+{
+	AUTO(task) target = NULL;
+
+	if (pid < 0)
+		return -ESRCH;
+	target = named(t, pid);
+	if (!target)
+		return -ESRCH;
+	mutex_lock(&target->lock);
+	*ret = target->affinity;
+	mutex_unlock(&target->lock);
+	return 0;
+}
+
+static bool is_realtime(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+static long check_policy(int policy, int priority)
+{
+	switch (policy) {
+	case SCHED_FIFO:
+	case SCHED_RR:
+		return priority >= 1 && priority <= 99 ? 0 : -EINVAL;
+	case SCHED_OTHER:
+	case SCHED_BATCH:
+	case SCHED_IDLE:
+		return priority == 0 ? 0 : -EINVAL;
+	default:
+		return -EINVAL;
+	}
+}
+
+static bool may_realtime(struct task *t, struct task *target, int priority)
+{
+	return cred_capable(t->fsc.cred, CAP_SYS_NICE) || proc_rlimit(target->proc, RLIMIT_RTPRIO) >= (uint64_t)priority;
+}
+
+/* The low bits are the policy; SCHED_RESET_ON_FORK rides on it. */
+long sched_setscheduler_call(struct task *t, pid_t pid, int policy, int priority)
+{
+	int plain = policy & ~SCHED_RESET_ON_FORK;
+	AUTO(task) target = NULL;
+	struct sched_param sp = { .sched_priority = priority };
+	long r;
+
+	if (pid < 0 || policy < 0)
+		return -EINVAL;
+	target = named(t, pid);
+	if (!target)
+		return -ESRCH;
+	r = check_policy(plain, priority);
+	if (r < 0)
+		return r;
+	if (!same_owner(t, target) || (is_realtime(plain) && !may_realtime(t, target, priority)))
+		return -EPERM;
+	if (host_tid(target)) {
+		r = HOST(sched_setscheduler(host_tid(target), policy, &sp));
+		if (r < 0) /* remembered all the same: the host keeps its threads ordinary */
+			log_dbg(PROC, "host refuses policy %d priority %d: %ld", policy, priority, r);
+	}
+	mutex_lock(&target->lock);
+	target->policy = policy;
+	target->priority = priority;
+	mutex_unlock(&target->lock);
+	return 0;
+}
+
+long sched_getscheduler_call(struct task *t, pid_t pid, int *ret_priority)
+{
+	AUTO(task) target = NULL;
+	int policy;
+
+	if (pid < 0)
+		return -EINVAL;
+	target = named(t, pid);
+	if (!target)
+		return -ESRCH;
+	mutex_lock(&target->lock);
+	policy = target->policy;
+	*ret_priority = target->priority;
+	mutex_unlock(&target->lock);
+	return policy;
+}
+
+/* --- nice values ------------------------------------------------------------------------------------ */
+
+/* Calls fn for each thread that getpriority(2)'s (which, who) means. -ESRCH: none. */
+static long for_each_named(struct task *t, int which, int who, long (*fn)(struct task *t, struct task *each, void *ctx),
+			   void *ctx)
+{
+	long r = -ESRCH;
+	pid_t pid = 0;
+	struct proc *p;
+
+	if (which == PRIO_PROCESS) {
+		AUTO(task) one = named(t, who);
+
+		return one ? fn(t, one, ctx) : -ESRCH;
+	}
+	if (which != PRIO_PGRP && which != PRIO_USER)
+		return -EINVAL;
+	for (; (p = proc_next(&pid)); pid++) {
+		AUTO(proc) counted = p;
+		AUTO(task) leader = task_find(p->pid);
+		AUTO(cred) c = leader ? task_get_cred(leader) : NULL;
+		bool match = which == PRIO_USER ? c && c->uid == (who ? (uid_t)who : t->fsc.cred->uid) :
+						  p->pgid == (who ? who : t->proc->pgid);
+
+		if (match && leader) {
+			long one = fn(t, leader, ctx);
+
+			r = r == -ESRCH || one < 0 ? one : r;
+		}
+	}
+	return r;
+}
+
+static long set_one(struct task *t, struct task *each, void *ctx)
+{
+	int nice = *(int *)ctx;
+	long r = 0;
+
+	if (!same_owner(t, each))
+		return -EPERM;
+	if (nice < each->nice && !cred_capable(t->fsc.cred, CAP_SYS_NICE) &&
+	    (uint64_t)(20 - nice) > proc_rlimit(each->proc, RLIMIT_NICE))
+		return -EACCES;
+	if (host_tid(each))
+		r = HOST(setpriority(PRIO_PROCESS, (id_t)host_tid(each), nice));
+	if (r < 0)
+		log_dbg(PROC, "host refuses nice %d: %ld", nice, r);
+	mutex_lock(&each->lock);
+	each->nice = nice;
+	mutex_unlock(&each->lock);
+	return 0;
+}
+
+long sched_setnice(struct task *t, int which, int who, int nice)
+{
+	nice = MIN(MAX(nice, -20), 19);
+	return for_each_named(t, which, who, set_one, &nice);
+}
+
+static long get_one(struct task *t, struct task *each, void *ctx)
+{
+	int *best = ctx;
+
+	*best = MAX(*best, 20 - each->nice);
+	return 0;
+}
+
+long sched_getnice(struct task *t, int which, int who)
+{
+	int best = -1;
+	long r = for_each_named(t, which, who, get_one, &best);
+
+	return r < 0 ? r : best;
+}
