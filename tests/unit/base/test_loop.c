@@ -65,7 +65,8 @@ static int seen[1000];
 
 static void append(void *arg)
 {
-	seen[atomic_fetch_add(&calls, 1)] = (int)(long)arg;
+	seen[atomic_load(&calls)] = (int)(long)arg;
+	atomic_fetch_add(&calls, 1);
 }
 
 static void posted_work_runs_in_order(void **state)

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmrun: reads its options, starts an instance, hands signals on, and ends as the program did.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "emul/base/log.h"
+#include "emul/syscalls/syscalls.h"
+#include "tools/vmrun/options.h"
+
+#define STATUS_VMRUN 125
+
+extern char **environ;
+
+static int complain(int status, const char *text)
+{
+	fprintf(stderr, "vmrun: %s\n", text);
+	return status;
+}
+
+static void print_syscalls(void)
+{
+	static const char *const word[] = { "-", "full", "partial" };
+
+	for (int i = 0; i < SYSCALL_MAX; i++)
+		if (syscall_names[i])
+			printf("%3d %-24s %-8s %s\n", i, syscall_names[i], word[syscall_table[i].support],
+			       syscall_table[i].note ? syscall_table[i].note : "");
+}
+
+/* The caller's environment with --env applied. Only grows: freed with the process. */
+static char **build_environment(const struct options *o)
+{
+	size_t n = 0, k = 0;
+	char **env;
+
+	while (environ[n])
+		n++;
+	env = calloc(n + o->nenv + 1, sizeof(char *));
+	if (!env)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		bool replaced = false;
+
+		for (unsigned j = 0; j < o->nenv; j++) {
+			size_t len = strcspn(o->env[j], "=");
+
+			replaced |= !strncmp(environ[i], o->env[j], len) && environ[i][len] == '=';
+		}
+		if (!replaced)
+			env[k++] = environ[i];
+	}
+	for (unsigned j = 0; j < o->nenv; j++)
+		if (strchr(o->env[j], '='))
+			env[k++] = (char *)o->env[j];
+	return env;
+}
+
+/* Signals that somebody sends to vmrun are meant for the program. */
+static int take_signals(void)
+{
+	static const int handed_on[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(handed_on) / sizeof(handed_on[0]); i++)
+		sigaddset(&set, handed_on[i]);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void wait_for_end(struct instance *in, int sigfd)
+{
+	struct pollfd p[2] = { { .fd = instance_done_fd(in), .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
+	struct signalfd_siginfo si;
+
+	while (!(p[0].revents & POLLIN)) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return;
+		while ((p[1].revents & POLLIN) && read(sigfd, &si, sizeof(si)) == sizeof(si))
+			instance_signal(in, (int)si.ssi_signo);
+	}
+}
+
+/* vmrun ends as the program did: by the same signal, without a core file of its own. */
+static int end_like(int status)
+{
+	sigset_t set;
+	int sig = WTERMSIG(status);
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	raise(sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	return 128 + sig;
+}
+
+static int run(struct options *o)
+{
+	struct instance_error err = { .status = STATUS_VMRUN };
+	struct instance *in;
+	struct rlimit nofile;
+	int sigfd = take_signals(), status;
+
+	if (sigfd < 0)
+		return complain(STATUS_VMRUN, "cannot take over signals");
+	if (instance_new(&o->cfg, &in, &err) < 0)
+		return complain(err.status, err.text);
+	if (log_verbose)
+		log_write("note", "running on %s", instance_platform_name(in));
+	/* Programs and descriptors of the guest cost host descriptors; the guest keeps its own limit. */
+	if (getrlimit(RLIMIT_NOFILE, &nofile) == 0) {
+		nofile.rlim_cur = nofile.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &nofile);
+	}
+	if (instance_start(in, &err) < 0)
+		return complain(err.status, err.text);
+	wait_for_end(in, sigfd);
+	status = instance_status(in);
+	if (o->stats)
+		stats_print(2);
+	return end_like(status);
+}
+
+int main(int argc, char **argv)
+{
+	static struct options o;
+	char err[512];
+
+	if (options_parse(argc, argv, &o, err, sizeof(err)) < 0)
+		return complain(STATUS_VMRUN, err);
+	if (o.show_help || o.show_version || o.show_syscalls) {
+		if (o.show_help)
+			options_help();
+		else if (o.show_version)
+			puts("vmrun " VMRUN_VERSION);
+		else
+			print_syscalls();
+		return 0;
+	}
+	log_verbose = o.verbose;
+	log_set_fd(fcntl(2, F_DUPFD_CLOEXEC, 100));
+	if (o.debug && log_set_categories(o.debug) < 0)
+		return complain(STATUS_VMRUN, "--debug: unknown category: see vmrun --help");
+	if (o.strace && strace_enable(o.strace_file) < 0) {
+		snprintf(err, sizeof(err), "--strace: cannot write %s: %s", o.strace_file ? o.strace_file : "stderr",
+			 strerror(errno));
+		return complain(STATUS_VMRUN, err);
+	}
+	if (o.stats)
+		stats_enable();
+	o.cfg.envp = build_environment(&o);
+	if (!o.cfg.envp)
+		return complain(STATUS_VMRUN, "out of memory");
+	_exit(run(&o)); /* threads of the instance may still run: no destructors under them */
+}

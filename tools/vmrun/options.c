@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The option table. Options end at the program's name: what follows is the program's.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/vmrun/options.h"
+
+struct option_row {
+	const char *name;
+	char letter;       /* 0: none */
+	const char *value; /* what the value is called in --help; NULL: none. "[X]": optional, only as --name=X */
+	const char *help;
+	int (*set)(struct options *o, const char *value, char *err, unsigned long err_size);
+};
+
+static int bad(char *err, unsigned long size, const char *what, const char *value, const char *todo)
+{
+	snprintf(err, size, "%s '%s': %s", what, value, todo);
+	return -1;
+}
+
+bool size_parse(const char *text, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	unsigned long long n;
+	unsigned shift = 0;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (*end) {
+		const char *u = strchr(units, *end >= 'a' ? *end - 32 : *end);
+
+		if (!u)
+			return false;
+		shift = 10 * (unsigned)(u - units + 1);
+		end++;
+		if (*end == 'i')
+			end++;
+		if (*end == 'B' || *end == 'b')
+			end++;
+	}
+	if (errno || *end || n > (UINT64_MAX >> shift))
+		return false;
+	*ret = (uint64_t)n << shift;
+	return true;
+}
+
+static int set_memory(struct options *o, const char *v, char *err, unsigned long n)
+{
+	if (!size_parse(v, &o->cfg.memory) || o->cfg.memory < (uint64_t)16 << 20)
+		return bad(err, n, "--memory", v, "give a size of at least 16M, such as 512M or 4G");
+	return 0;
+}
+
+static int set_rootfs(struct options *o, const char *v, char *err, unsigned long n)
+{
+	o->cfg.rootfs = v;
+	return *v ? 0 : bad(err, n, "--rootfs", v, "give a directory");
+}
+
+static int set_cwd(struct options *o, const char *v, char *err, unsigned long n)
+{
+	o->cfg.cwd = v;
+	return *v == '/' ? 0 : bad(err, n, "--cwd", v, "give an absolute directory inside");
+}
+
+static int set_volume(struct options *o, const char *v, char *err, unsigned long n)
+{
+	if (o->cfg.nvolumes == VMRUN_MAX_VOLUMES)
+		return bad(err, n, "--volume", v, "too many volumes");
+	if (volume_parse(v, &o->volume[o->cfg.nvolumes], err, n) < 0)
+		return -1;
+	o->cfg.nvolumes++;
+	o->cfg.volumes = o->volume;
+	return 0;
+}
+
+static int set_env(struct options *o, const char *v, char *err, unsigned long n)
+{
+	if (o->nenv == VMRUN_MAX_ENV || !*v || *v == '=')
+		return bad(err, n, "--env", v, "give NAME=VALUE to set it, NAME to drop it");
+	o->env[o->nenv++] = v;
+	return 0;
+}
+
+static int set_strace(struct options *o, const char *v, char *err, unsigned long n)
+{
+	o->strace = true;
+	o->strace_file = v;
+	return 0;
+}
+
+static int set_debug(struct options *o, const char *v, char *err, unsigned long n)
+{
+	o->debug = v;
+	return 0;
+}
+
+#define FLAG(field) \
+	static int set_##field(struct options *o, const char *v, char *err, unsigned long n) { o->field = true; return 0; }
+FLAG(stats)
+FLAG(verbose)
+FLAG(fresh)
+FLAG(show_help)
+FLAG(show_version)
+FLAG(show_syscalls)
+
+static const struct option_row table[] = {
+	{ "memory", 'm', "SIZE", "memory of the instance, e.g. 512M (default: a quarter of the host's)", set_memory },
+	{ "rootfs", 0, "DIR", "a host directory as \"/\"; changes stay in memory (default: the host's \"/\")", set_rootfs },
+	{ "volume", 'v', "HOST:GUEST[:ro]", "show a host directory inside, writable unless :ro; repeatable", set_volume },
+	{ "cwd", 'C', "DIR", "working directory inside (default: the caller's)", set_cwd },
+	{ "env", 'e', "NAME[=VALUE]", "set, or drop, a variable of the program's environment; repeatable", set_env },
+	{ "new", 0, NULL, "a private instance that ends with its program", set_fresh },
+	{ "strace", 0, "[FILE]", "print system calls in strace(1)'s form to stderr, or to FILE", set_strace },
+	{ "stats", 0, NULL, "at the end print calls, errors, time and exits", set_stats },
+	{ "syscalls", 0, NULL, "print the table of system calls and how far each is supported", set_show_syscalls },
+	{ "debug", 0, "LIST", "debug messages: kvm,mm,vfs,proc,signal,futex,net,syscall,tty,timer or all", set_debug },
+	{ "verbose", 0, NULL, "say what was chosen, and name missing calls once", set_verbose },
+	{ "version", 0, NULL, "print the version", set_show_version },
+	{ "help", 'h', NULL, "print this", set_show_help },
+};
+
+void options_help(void)
+{
+	puts("usage: vmrun [OPTION...] PROGRAM [ARG...]\n"
+	     "Runs an unmodified x86-64 Linux program in a KVM virtual machine without a guest kernel.\n");
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const struct option_row *r = &table[i];
+		char left[64], letter[8] = "    ";
+		bool optional = r->value && r->value[0] == '[';
+
+		if (r->letter)
+			snprintf(letter, sizeof(letter), "-%c, ", r->letter);
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, r->name, !r->value ? "" : optional ? "[=" : " ",
+			 !r->value ? "" : optional ? r->value + 1 : r->value);
+		printf("  %-34s %s\n", left, r->help);
+	}
+	puts("\nExit status: the program's own (killed by a signal: the same signal); 127 not found, 126 cannot be run,\n"
+	     "125 vmrun itself failed. See vmrun(1).");
+}
+
+static const struct option_row *find(const char *arg, const char **ret_value)
+{
+	bool is_long = arg[1] == '-';
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const struct option_row *r = &table[i];
+		size_t n = strlen(r->name);
+
+		*ret_value = NULL;
+		if (!is_long && r->letter && arg[1] == r->letter) {
+			*ret_value = arg[2] ? arg + 2 : NULL;
+			return r;
+		}
+		if (is_long && !strncmp(arg + 2, r->name, n) && (!arg[2 + n] || arg[2 + n] == '=')) {
+			*ret_value = arg[2 + n] ? arg + 3 + n : NULL;
+			return r;
+		}
+	}
+	return NULL;
+}
+
+int options_parse(int argc, char **argv, struct options *o, char *err, unsigned long err_size)
+{
+	int i;
+
+	for (i = 1; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+		const char *value;
+		const struct option_row *r;
+
+		if (!strcmp(argv[i], "--")) {
+			i++;
+			break;
+		}
+		r = find(argv[i], &value);
+		if (!r)
+			return bad(err, err_size, "unknown option", argv[i], "see vmrun --help");
+		if (value && !r->value)
+			return bad(err, err_size, "option", argv[i], "it takes no value");
+		if (r->value && r->value[0] != '[' && !value) {
+			if (++i == argc)
+				return bad(err, err_size, "option", argv[i - 1], "a value is missing");
+			value = argv[i];
+		}
+		if (r->set(o, value, err, err_size) < 0)
+			return -1;
+	}
+	o->cfg.argv = argv + i;
+	if (i == argc && !o->show_help && !o->show_version && !o->show_syscalls) {
+		snprintf(err, err_size, "no program given: usage: vmrun [OPTION...] PROGRAM [ARG...]; see vmrun --help");
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmrun's options: one table, which parses the command line and prints its own --help.
+ * tools/man/vmrun.1 is checked against it.
+ */
+#ifndef TOOLS_VMRUN_OPTIONS_H
+#define TOOLS_VMRUN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/instance.h"
+
+#define VMRUN_MAX_VOLUMES 32
+#define VMRUN_MAX_ENV 256
+
+struct options {
+	struct instance_config cfg;
+	struct instance_volume volume[VMRUN_MAX_VOLUMES];
+	const char *env[VMRUN_MAX_ENV]; /* NAME=VALUE to set, NAME to drop */
+	unsigned nenv;
+	bool strace, stats, verbose, fresh;
+	const char *strace_file, *debug;
+	bool show_help, show_version, show_syscalls;
+};
+
+/* 0: argv from cfg.argv on is the program. -1: one line is in err. */
+int options_parse(int argc, char **argv, struct options *o, char *err, unsigned long err_size);
+void options_help(void);
+/* "HOST:GUEST[:ro]" into *ret (host made absolute). 0, or -1 with err. volumes.c */
+int volume_parse(const char *text, struct instance_volume *ret, char *err, unsigned long err_size);
+/* "512M", "2G": bytes, page multiples. false: not a size. */
+bool size_parse(const char *text, uint64_t *ret);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Boot, in order: waiting and timers, the machine, memory, files, tasks, the first program.
+ * There is no tear-down in steps: when the first program has ended the host process exits, and the
+ * host takes VM, memory and descriptors back at once.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+#include "emul/mm/usercopy.h"
+#include "emul/proc/task.h"
+#include "emul/syscalls/syscalls.h"
+#include "vmm/instance.h"
+#include "vmm/mounts.h"
+#include "vmm/platform_kvm.h"
+
+#define STATUS_NOT_FOUND 127
+#define STATUS_NOT_EXECUTABLE 126
+#define STATUS_VMRUN 125
+
+struct instance {
+	struct instance_env env;
+	struct utsname uts;
+	struct task *first;
+	int done_fd;
+	_Atomic int status;
+};
+
+static int fail(struct instance_error *err, int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	err->status = status;
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+static void last_exit(struct instance_env *env, int status)
+{
+	struct instance *in = container_of(env, struct instance, env);
+	uint64_t one = 1;
+
+	atomic_store(&in->status, status);
+	if (write(in->done_fd, &one, sizeof(one)) < 0)
+		log_warn("cannot report the end of the program");
+}
+
+static uint64_t default_memory(void)
+{
+	struct sysinfo si;
+
+	if (sysinfo(&si))
+		return (uint64_t)1 << 30;
+	return ((uint64_t)si.totalram * si.mem_unit / 4) & HUGE_MASK;
+}
+
+static int boot_machine(struct instance *in, const struct instance_config *cfg, struct instance_error *err)
+{
+	struct instance_env *env = &in->env;
+	char why[384] = "";
+
+	if (wait_boot() < 0 || usercopy_boot() < 0)
+		return fail(err, STATUS_VMRUN, "cannot install signal handlers: %s", strerror(errno));
+	env->memory_limit = cfg->memory ? cfg->memory : default_memory();
+	env->platform = platform_kvm_new(&(struct platform_kvm_config){ .err = why, .err_size = sizeof(why) });
+	if (!env->platform)
+		return fail(err, STATUS_VMRUN, "%s", why);
+	env->phys = phys_new(env->platform, env->memory_limit);
+	env->vfs = env->phys ? vfs_new(env->phys) : NULL;
+	if (!env->vfs)
+		return fail(err, STATUS_VMRUN, "out of memory");
+	return 0;
+}
+
+static int boot_tasks(struct instance *in, struct instance_error *err)
+{
+	struct instance_env *env = &in->env;
+
+	if (uname(&in->uts) < 0)
+		return fail(err, STATUS_VMRUN, "uname: %s", strerror(errno));
+	env->uts = &in->uts;
+	env->task_run = task_run;
+	env->on_last_exit = last_exit;
+	env->max_tasks = 4096;
+	if (sched_getaffinity(0, sizeof(env->cpus), &env->cpus) < 0)
+		CPU_SET(0, &env->cpus);
+	if (tasks_boot(env) < 0)
+		return fail(err, STATUS_VMRUN, "out of memory");
+	return 0;
+}
+
+/* The descriptors that the caller left open for the program: all without close-on-exec, as execve would. */
+static int inherit_descriptors(struct fdtab *tab)
+{
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return -errno;
+	while (r >= 0 && (e = readdir(d))) {
+		int fd = atoi(e->d_name), flags;
+		AUTO(file) f = NULL;
+
+		if (e->d_name[0] == '.' || fd == dirfd(d))
+			continue;
+		flags = fcntl(fd, F_GETFD);
+		if (flags < 0 || (flags & FD_CLOEXEC))
+			continue;
+		r = hostfd_new(fd, &f);
+		if (r == 0)
+			r = fdtab_replace(tab, fd, f, false, INT_MAX);
+		if (fd > 2)
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+	}
+	closedir(d);
+	return r < 0 ? r : 0;
+}
+
+static const char *env_value(char **envp, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *envp; envp++)
+		if (!strncmp(*envp, name, n) && (*envp)[n] == '=')
+			return *envp + n + 1;
+	return NULL;
+}
+
+static int count(char **v)
+{
+	int n = 0;
+
+	while (v[n])
+		n++;
+	return n;
+}
+
+/* execvp(3) in the instance's own files: the first along PATH that can be run; -EACCES outlives -ENOENT. */
+static int exec_along_path(struct task *t, const char *name, const char *path, const struct exec_args *a)
+{
+	char buf[4096];
+	int r = -ENOENT, denied = 0;
+
+	if (strchr(name, '/'))
+		return task_exec(t, NULL, name, WALK_FOLLOW, a);
+	for (const char *p = path && *path ? path : "/usr/local/bin:/bin:/usr/bin"; p;) {
+		const char *end = strchrnul(p, ':');
+
+		if ((size_t)snprintf(buf, sizeof(buf), "%.*s%s%s", (int)(end - p), p, end > p ? "/" : "", name) <
+		    sizeof(buf)) {
+			r = task_exec(t, NULL, buf, WALK_FOLLOW, a);
+			if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+				return r;
+			denied |= r == -EACCES;
+		}
+		p = *end ? end + 1 : NULL;
+	}
+	return denied ? -EACCES : r;
+}
+
+static int load_program(struct instance *in, const struct instance_config *cfg, struct instance_error *err)
+{
+	struct exec_args args = { .argv = cfg->argv, .envp = cfg->envp };
+	const char *name = cfg->argv[0];
+	int r;
+
+	args.argc = count(cfg->argv);
+	args.envc = count(cfg->envp);
+	r = exec_along_path(in->first, name, env_value(cfg->envp, "PATH"), &args);
+	if (r == 0)
+		return 0;
+	if (r == -ENOENT || r == -ENOTDIR)
+		return fail(err, STATUS_NOT_FOUND, "%s: not found%s", name,
+			    strchr(name, '/') ? ": give a path that exists inside (see --rootfs and --volume)" :
+						" along PATH: give its path, or set PATH");
+	if (r == -ENOEXEC)
+		return fail(err, STATUS_NOT_EXECUTABLE, "%s: not an x86-64 Linux program or script", name);
+	if (r == -EACCES)
+		return fail(err, STATUS_NOT_EXECUTABLE, "%s: permission denied: is it an executable file?", name);
+	return fail(err, STATUS_NOT_EXECUTABLE, "%s: cannot run: %s", name, strerror(-r));
+}
+
+static int first_task(struct instance *in, const struct instance_config *cfg, struct instance_error *err)
+{
+	AUTO_PATH root = PATH_INIT, cwd = PATH_INIT;
+	AUTO(fdtab) fds = fdtab_new();
+	struct cred *cred = cred_from_host();
+	int r;
+
+	if (!fds || !cred)
+		return fail(err, STATUS_VMRUN, "out of memory");
+	r = inherit_descriptors(fds);
+	if (r < 0)
+		return fail(err, STATUS_VMRUN, "cannot take over open descriptors: %s", strerror(-r));
+	vfs_root(in->env.vfs, &root);
+	if (mounts_cwd(&in->env, cfg, &cwd) < 0)
+		return fail(err, STATUS_VMRUN, "%s: no such directory inside: choose one with --cwd", cfg->cwd);
+	r = task_first(&in->env, cred, &root, &cwd, fds, &in->first);
+	return r < 0 ? fail(err, STATUS_VMRUN, "cannot create the first process: %s", strerror(-r)) : 0;
+}
+
+int instance_new(const struct instance_config *cfg, struct instance **ret, struct instance_error *err)
+{
+	struct instance *in = calloc(1, sizeof(*in));
+
+	if (!in)
+		return fail(err, STATUS_VMRUN, "out of memory");
+	in->done_fd = eventfd(0, EFD_CLOEXEC);
+	if (in->done_fd < 0)
+		return fail(err, STATUS_VMRUN, "eventfd: %s", strerror(errno));
+	if (boot_machine(in, cfg, err) < 0 || mounts_setup(&in->env, cfg, err) < 0 || boot_tasks(in, err) < 0 ||
+	    first_task(in, cfg, err) < 0 || load_program(in, cfg, err) < 0)
+		return -1;
+	*ret = in;
+	return 0;
+}
+
+int instance_start(struct instance *in, struct instance_error *err)
+{
+	int r = task_start(in->first);
+
+	return r < 0 ? fail(err, STATUS_VMRUN, "cannot start a virtual CPU: %s", strerror(-r)) : 0;
+}
+
+int instance_done_fd(struct instance *in)
+{
+	return in->done_fd;
+}
+
+int instance_status(struct instance *in)
+{
+	return atomic_load(&in->status);
+}
+
+void instance_signal(struct instance *in, int sig)
+{
+	siginfo_t info = { .si_signo = sig, .si_code = SI_USER };
+
+	signal_send_proc(in->first->proc, sig, &info);
+}
+
+const char *instance_platform_name(struct instance *in)
+{
+	return in->env.platform->ops->name;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The default view: the host's "/" read-only below memory, the caller's working directory for real,
+ * own /proc, /sys, /dev and /dev/shm. Volumes and --rootfs change it.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "emul/base/err.h"
+#include "vmm/mounts.h"
+
+#define STATUS_VMRUN 125
+
+static int fail(struct instance_error *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	err->status = STATUS_VMRUN;
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+static int mount_root(struct instance_env *env, const struct instance_config *cfg, struct instance_error *err)
+{
+	const char *dir = cfg->rootfs ? cfg->rootfs : "/";
+	struct super *s;
+	int r = overlay_new(env->vfs, dir, &s);
+
+	if (r == 0)
+		r = vfs_mount(env->vfs, "/", s, "overlay", "overlay", 0);
+	return r < 0 ? fail(err, "%s: cannot be the root directory: %s", dir, strerror(-r)) : 0;
+}
+
+static int mount_own(struct instance_env *env, const char *at, int made, struct super *s, const char *type,
+		     unsigned long flags, struct instance_error *err)
+{
+	int r = made;
+
+	if (r == 0)
+		r = vfs_mount(env->vfs, at, s, type, type, flags);
+	return r < 0 ? fail(err, "cannot mount %s at %s: %s", type, at, strerror(-r)) : 0;
+}
+
+static int mount_kernel_trees(struct instance_env *env, struct instance_error *err)
+{
+	struct super *s = NULL;
+	int r;
+
+	r = procfs_new(env, &s);
+	if (mount_own(env, "/proc", r, s, "proc", ST_NOSUID | ST_NODEV | ST_NOEXEC, err) < 0)
+		return -1;
+	r = sysfs_new(env, &s);
+	if (mount_own(env, "/sys", r, s, "sysfs", ST_NOSUID | ST_NODEV | ST_NOEXEC, err) < 0)
+		return -1;
+	r = devfs_new(env->vfs, &s);
+	if (mount_own(env, "/dev", r, s, "devtmpfs", ST_NOSUID, err) < 0)
+		return -1;
+	r = tmpfs_new(env->vfs, env->memory_limit / 2, 01777, &s);
+	return mount_own(env, "/dev/shm", r, s, "tmpfs", ST_NOSUID | ST_NODEV, err);
+}
+
+static bool is_kernel_tree(const char *dir)
+{
+	static const char *const trees[] = { "/proc", "/sys", "/dev" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
+		size_t n = strlen(trees[i]);
+
+		if (!strncmp(dir, trees[i], n) && (dir[n] == '/' || !dir[n]))
+			return true;
+	}
+	return false;
+}
+
+/* The caller's directory is writable for real, unless it is "/" itself: a sandbox must not write everywhere. */
+static int mount_cwd(struct instance_env *env, struct instance_error *err)
+{
+	char cwd[4096];
+	struct super *s;
+	int r;
+
+	if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/')
+		return 0; /* deleted or out of reach: the program will see the same */
+	if (!cwd[1] || is_kernel_tree(cwd))
+		return 0;
+	r = hostfs_new(env->vfs, cwd, false, &s);
+	if (r == 0)
+		r = vfs_mount(env->vfs, cwd, s, "hostfs", cwd, 0);
+	return r < 0 ? fail(err, "%s: cannot use the working directory: %s", cwd, strerror(-r)) : 0;
+}
+
+static int mount_volume(struct instance_env *env, const struct instance_volume *v, struct instance_error *err)
+{
+	struct super *s;
+	struct stat st;
+	int r;
+
+	if (stat(v->host, &st) < 0)
+		return fail(err, "--volume %s: %s", v->host, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return fail(err, "--volume %s: not a directory: give the directory that holds the file", v->host);
+	r = hostfs_new(env->vfs, v->host, v->read_only, &s);
+	if (r == 0)
+		r = vfs_mount(env->vfs, v->guest, s, "hostfs", v->host, v->read_only ? ST_RDONLY : 0);
+	return r < 0 ? fail(err, "--volume %s:%s: %s", v->host, v->guest, strerror(-r)) : 0;
+}
+
+int mounts_setup(struct instance_env *env, const struct instance_config *cfg, struct instance_error *err)
+{
+	if (mount_root(env, cfg, err) < 0)
+		return -1;
+	if (!cfg->rootfs && mount_cwd(env, err) < 0)
+		return -1;
+	if (mount_kernel_trees(env, err) < 0)
+		return -1;
+	for (unsigned i = 0; i < cfg->nvolumes; i++)
+		if (mount_volume(env, &cfg->volumes[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+int mounts_cwd(struct instance_env *env, const struct instance_config *cfg, struct path *ret)
+{
+	char buf[4096];
+	const char *dir = cfg->cwd;
+	AUTO_PATH root = PATH_INIT;
+	struct fs *fs;
+	struct cred *cred = cred_from_host();
+	struct fs_ctx ctx = { .vfs = env->vfs, .cred = cred, .limit_fsize = UINT64_MAX };
+	int r = -ENOMEM;
+
+	if (!dir)
+		dir = !cfg->rootfs && getcwd(buf, sizeof(buf)) && buf[0] == '/' ? buf : "/";
+	vfs_root(env->vfs, &root);
+	fs = fs_new(&root, &root, 022);
+	if (fs && cred) {
+		ctx.fs = fs;
+		r = vfs_lookup(&ctx, NULL, dir, WALK_FOLLOW | WALK_DIRECTORY, 0, ret);
+	}
+	fs_put(fs);
+	cred_put(cred);
+	return r;
+}
