@@ -3,7 +3,8 @@
 # What a reader would stumble over: files over 800 lines, missing SPDX lines, trailing blanks, unresolved markers.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-find guest-rt emul vmm tools tests bench \( -name '*.[chS]' -o -name '*.def' \) -print0 | sort -z | xargs -0 awk '
+mapfile -t dirs < <(ls -d guest-rt emul vmm tools tests bench 2> /dev/null)
+find "${dirs[@]}" \( -name '*.[chS]' -o -name '*.def' \) -print0 | sort -z | xargs -0 awk '
 function say(text) { print FILENAME ":" FNR ": " text; bad = 1 }
 FNR == 1 { spdx[FILENAME] = 0 }
 FNR <= 2 && /SPDX-License-Identifier/ { spdx[FILENAME] = 1 }
