@@ -118,15 +118,14 @@ static long take_or_mark(struct mm *mm, struct futex_bucket *b, struct futex_key
 		} else if (!s && !task_alive(owner)) {
 			return -ESRCH;
 		} else {
-			r = try_only ? -EWOULDBLOCK : 0;
-			if (r == 0 && !(word & FUTEX_WAITERS))
+			if (!(word & FUTEX_WAITERS)) /* a failed FUTEX_TRYLOCK_PI sets it too, as Linux does */
 				r = set_word(mm, uaddr, &word, word | FUTEX_WAITERS);
+			if (r == 0 && try_only)
+				return -EWOULDBLOCK;
 			if (r == 0) {
 				*ret_state = s ? s : new_state(b, key, owner);
 				return *ret_state ? 0 : -ENOMEM;
 			}
-			if (try_only)
-				return r;
 		}
 		if (r == -EAGAIN)
 			r = 0; /* the word changed: look again */

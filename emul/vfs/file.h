@@ -66,6 +66,7 @@ struct file {
 	struct waitq wq;                /* readiness changes */
 	_Atomic unsigned flags;         /* O_*: access mode constant, the rest by F_SETFL */
 	bool seekable;                  /* has a position that read/write use; constant */
+	bool host_pos;                  /* the position is the host descriptor's own, shared with other programs (hostfd.c); pos is unused */
 	struct mutex pos_lock;          /* POSIX 2.9.7: read, write and lseek are serialised */
 	off_t pos;                      /* pos_lock */
 	struct { struct mount *mnt; struct dentry *dentry; } path; /* as struct path; NULL: anonymous. Constant */
@@ -98,6 +99,12 @@ ssize_t file_write(struct file *f, struct uio *from, off_t *pos, struct fs_ctx *
 off_t file_lseek(struct file *f, off_t off, int whence);
 uint32_t file_poll(struct file *f);
 int file_stat(struct file *f, unsigned mask, struct statx *ret);
+/* lseek of anonymous files that have none, but do not refuse (eventfd, epoll, timerfd, inotify): where it is. */
+off_t file_noop_lseek(struct file *f, off_t off, int whence);
+/* close(2) of one descriptor: flush, POSIX locks of owner (the descriptor table). Consumes the reference. flush's error. */
+int file_close(struct file *f, void *owner);
+/* open(2) of /proc/PID/fd/N where N has no path: a new description of a pipe or memfd; -ENXIO for everything else. */
+int file_reopen(struct file *f, unsigned flags, struct file **ret);
 /* sendfile/splice/copy_file_range between any two files (fast where both have host descriptors). off NULL: own position. */
 ssize_t file_copy(struct file *out, off_t *out_off, struct file *in, off_t *in_off, size_t len, struct fs_ctx *c);
 
@@ -109,6 +116,7 @@ bool file_is_pipe(struct file *f);
 ssize_t pipe_tee(struct file *in, struct file *out, size_t len, unsigned flags);
 ssize_t file_splice(struct file *in, off_t *in_off, struct file *out, off_t *out_off, size_t len, unsigned flags, struct fs_ctx *c);
 ssize_t pipe_vmsplice(struct file *pipe, struct uio *u, unsigned flags);
+bool pipe_reopen(struct file *f, unsigned flags, struct file **ret, int *ret_err); /* for file_reopen(): false: not a pipe */
 struct fifo; /* the pipe behind a FIFO's inode */
 struct fifo *fifo_new(void);
 void fifo_free(struct fifo *ff);
@@ -122,6 +130,7 @@ struct phys;
 int memfd_new(struct phys *ph, const char *name, unsigned flags /* MFD_* */, struct file **ret);
 long memfd_add_seals(struct file *f, unsigned seals); /* -EINVAL: not a memfd */
 long memfd_get_seals(struct file *f);
+bool memfd_reopen(struct file *f, unsigned flags, struct file **ret, int *ret_err); /* for file_reopen(): false: not a memfd */
 int epoll_new(int flags, struct file **ret);
 int epoll_control(struct file *ep, int op, int fd, struct file *target, const struct epoll_event *ev); /* -EINVAL: not an epoll file; -ELOOP... */
 int epoll_collect(struct file *ep, struct epoll_event *out, int max, struct deadline d); /* events, -ERESTARTSYS (-EINTR above) */
@@ -133,6 +142,7 @@ int inotify_add(struct file *f, const struct path *p, uint32_t mask);
 int inotify_remove(struct file *f, int wd);
 /* A descriptor that the caller of vmrun gave us (stdio): the host's file, pipe, tty or socket. The fd is duplicated. */
 int hostfd_new(int host_fd, struct file **ret);
+void hostfd_set_phys(struct phys *ph); /* at boot: whose frames mmap of such files uses; without it mmap is -ENODEV */
 
 /* --- waiting on several files (poll, select): the engine --- */
 struct poll_item { struct file *file; /* NULL: skip */ uint32_t events; uint32_t ret; };
@@ -145,5 +155,6 @@ int file_setlk(struct file *f, struct flock_req *r, bool wait);      /* -EAGAIN,
 int file_getlk(struct file *f, struct flock_req *r);                 /* type F_UNLCK if it could be had */
 int file_flock(struct file *f, int op);                              /* LOCK_*; -EWOULDBLOCK */
 void file_release_posix_locks(struct file *f, void *owner);          /* at close(2) */
+void file_release_own_locks(struct file *f);                         /* OFD locks and flock: with the last reference */
 
 #endif

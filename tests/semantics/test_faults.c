@@ -362,7 +362,8 @@ static void note_misaligned(int sig, siginfo_t *info, void *ucontext)
 {
 	greg_t *g = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
 
-	__asm__ volatile("pushf\n\t andl $~0x40000, (%%rsp)\n\t popf" ::: "memory", "cc");
+	__asm__ volatile("sub $128, %%rsp\n\t pushf\n\t andl $~0x40000, (%%rsp)\n\t popf\n\t"
+			 "add $128, %%rsp" ::: "memory", "cc");
 	misaligned_code = info->si_code;
 	misaligned_trapno = (int)g[REG_TRAPNO];
 	g[REG_EFL] &= ~0x40000;

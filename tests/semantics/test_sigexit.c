@@ -26,7 +26,7 @@ static void end_by_kill_kill(void) { kill(getpid(), SIGKILL); }
 static void end_by_raise_hup(void) { raise(SIGHUP); }
 static void end_by_raise_realtime(void) { raise(SIGRTMIN); }
 static void end_by_alarm(void) { alarm(1); sleep_ms(5000); }
-static void end_by_null(void) { *(volatile int *)16 = 1; }
+static void end_by_null(void) { __asm__ volatile("movl $1, 16" ::: "memory"); }
 static void end_by_ud2(void) { __asm__ volatile("ud2"); }
 static void end_by_int3(void) { __asm__ volatile("int3"); }
 static void end_by_hlt(void) { __asm__ volatile("hlt"); }

@@ -88,7 +88,8 @@ ASM_VISIBLE uint64_t entry_rax, entry_rsp, entry_rdi, entry_rsi, entry_rdx, entr
 void handler_entry(int sig, siginfo_t *info, void *uc);
 ASM_VISIBLE void handler_tail(ucontext_t *uc);
 
-__asm__(".globl handler_entry\n"
+__asm__(".pushsection .text\n"
+	".globl handler_entry\n"
 	"handler_entry:\n\t"
 	"mov %rax, entry_rax(%rip)\n\t"
 	"mov %rsp, entry_rsp(%rip)\n\t"
@@ -98,7 +99,8 @@ __asm__(".globl handler_entry\n"
 	"pushf\n\t"
 	"pop entry_flags(%rip)\n\t"
 	"mov %rdx, %rdi\n\t"
-	"jmp handler_tail\n");
+	"jmp handler_tail\n"
+	".popsection\n");
 
 void handler_tail(ucontext_t *uc)
 {
