@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between exec, clone and exit inside emul/proc: the steps of one that live in another's file.
+ * Between exec, clone, exit and wait inside emul/proc: the steps of one that live in another's file.
  */
 #ifndef EMUL_PROC_LIFECYCLE_H
 #define EMUL_PROC_LIFECYCLE_H
@@ -11,5 +11,60 @@
 int task_kill_other_threads(struct task *t);
 /* exec has happened: own sighand, vfork parent released, did_exec, exit_signal = SIGCHLD, altstack off. No lock held. */
 void proc_exec_done(struct task *t);
+
+/* --- pid.c: ids. tasks_lock held ------------------------------------------------------------------ */
+int pid_alloc_locked(pid_t want);                /* want 0: the next free one. The id; -EAGAIN, -EEXIST, -EINVAL */
+void pid_add_locked(struct task *t);             /* findable by t->tid from now on: takes a reference */
+void pid_remove_locked(struct task *t);          /* and drops that reference later: see pid_put_removed() */
+void pid_move_locked(struct task *t, pid_t tid); /* exec: t's id becomes tid, which must be free */
+void pid_add_proc_locked(struct proc *p);        /* takes a reference */
+void pid_remove_proc_locked(struct proc *p);     /* the caller gets the reference */
+struct task *pid_lookup_locked(pid_t tid);       /* borrowed; NULL: none */
+extern struct list pid_procs;                    /* proc.all_node of all that are not reaped */
+extern unsigned pid_ntasks;                      /* live threads */
+
+/* --- task.c: making objects; not yet visible to anybody ---------------------------------------------- */
+struct task *task_new(struct instance_env *env, struct proc *p); /* takes a reference on p; NULL: no memory */
+struct proc *proc_new(struct instance_env *env);
+struct sighand *sighand_new(void);
+struct sighand *sighand_get(struct sighand *s);
+void sighand_put(struct sighand *s);
+void task_set_current(struct task *t);
+void task_drop_resources(struct task *t);        /* mm, descriptors, cwd: own thread, or not started */
+
+/* --- start.c: host threads ----------------------------------------------------------------------------- */
+/* Makes t's host thread with a vCPU; xstate (owned, may be NULL) is loaded into it. It waits. 0, -EAGAIN, -ENOMEM. */
+int task_prepare_thread(struct task *t, void *xstate);
+void task_release_thread(struct task *t, bool run); /* runs, or ends without having run */
+
+/* --- exit.c ---------------------------------------------------------------------------------------------- */
+void task_teardown(struct task *t);              /* own thread, after task_run() */
+struct vfork_done;
+struct vfork_done *vfork_new(void);
+struct vfork_done *vfork_get(struct vfork_done *v);
+void vfork_put(struct vfork_done *v);
+void vfork_wait(struct task *t, struct vfork_done *v); /* until the child let go, or t is killed */
+void vfork_release(struct proc *p);              /* p execs or ends: its parent goes on */
+/* Takes p out of all tables; tasks_lock held. The caller puts what it returns after dropping the locks. */
+struct proc_remains { struct proc *p; struct task *leader; };
+struct proc_remains proc_reap_locked(struct proc *p);
+void proc_remains_put(struct proc_remains *r);
+
+/* --- session.c; tasks_lock held ---------------------------------------------------------------------------- */
+bool pgrp_is_orphaned_locked(pid_t pgid, struct proc *without);
+void pgrp_check_orphaned_locked(struct proc *child, struct proc *dying); /* SIGHUP, SIGCONT to stopped jobs that lose their shell */
+
+/* --- wait.c ---------------------------------------------------------------------------------------------------- */
+void proc_child_changed(struct proc *parent);    /* wakes wait4; takes parent->lock */
+/* SIGCHLD and kin about p to its parent; tasks_lock held. true: nobody will wait for it: reap at once. */
+bool proc_notify_exit_locked(struct proc *p);
+void proc_notify_stop(struct proc *p, int why);  /* CLD_STOPPED, CLD_CONTINUED; no lock held */
+
+/* --- usage.c ------------------------------------------------------------------------------------------------------ */
+uint64_t task_cpu_ns(struct task *t);            /* CPU time of its host thread; 0 if it has none any more */
+void proc_cpu_locked(struct proc *p, uint64_t *ret_user, uint64_t *ret_total); /* dead threads included; p->lock held */
+void usage_thread_gone_locked(struct task *t);   /* own thread: adds itself to p->dead_threads; p->lock held */
+void usage_add(struct rusage_sum *to, const struct rusage_sum *from);
+void proc_usage_sum(struct proc *p, struct rusage_sum *ret); /* threads, live and dead; takes p->lock */
 
 #endif

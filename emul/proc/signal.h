@@ -70,7 +70,7 @@ long signal_altstack(struct task *t, const stack_t *set, stack_t *ret_old, uint6
 void signal_exec(struct task *t); /* handlers to default, altstack off */
 
 /* --- delivery: called by the run loop before going back to the guest --- */
-/* Something may be pending: cheap test. */
+/* Something may be pending, or a mask is to be restored: cheap test. The loop that belongs to it: head of signal.c. */
 bool signal_wants_task(struct task *t);
 /*
  * Handles everything pending: default actions, stops, handler frames, restart of an interrupted call.
@@ -78,6 +78,8 @@ bool signal_wants_task(struct task *t);
  * After it regs are what the guest runs next, or t->exiting is set.
  */
 void signal_deliver(struct task *t, bool in_call);
+/* restart_syscall(2): goes on with t->restart. */
+long signal_restart_call(struct task *t);
 /* rt_sigreturn(2): restores everything from the frame; a bad frame is SIGSEGV. rax of the frame is the result. */
 long signal_return(struct task *t);
 /* The guest CPU raised an exception: page faults are resolved, others (and failed ones) become signals. */

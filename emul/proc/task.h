@@ -2,9 +2,10 @@
 /*
  * emul/proc: processes and what happens to them. `task` = a thread (its own host thread and vCPU), `proc` = a thread group.
  *
- *   task.c pid.c    life and look-up        clone.c exit.c wait.c   birth, death, reaping
+ *   task.c pid.c    life and look-up        clone.c start.c exit.c wait.c   birth, host threads, death, reaping
  *   exec.c elf.c stack.c          a new program           session.c  process groups, sessions
- *   signal.c sigqueue.c sigframe.c fault.c  signals                 itimer.c posix_timer.c  timers that signal
+ *   signal.c sigqueue.c sigaction.c sigsend.c sigdeliver.c sigwait.c sigframe.c fault.c  signals (signal.c has the theory)
+ *   itimer.c posix_timer.c cputimer.c  timers that signal                 clock.c sleep.c  clocks and sleeping
  *   futex.c futex_waitv.c futex_pi.c robust.c  user-space locks        cred.c rlimit.c sched.c prctl.c usage.c
  *   signalfd.c pidfd.c                      files made of tasks     procfs/  /proc and /sys
  *
@@ -71,8 +72,12 @@ struct task {
 	bool restore_mask;
 	struct sigaltstack_state { gva_t sp; uint64_t size; int flags; } altstack;
 	uint64_t call_start_ns;         /* for --stats */
-	bool exiting;                   /* run loop must end */
+	bool exiting;                   /* run loop must end; what is left is done by its host thread after task_run() */
+	int exit_code;                  /* of task_exit() */
 	bool in_vfork;                  /* waits for a child that uses our mm */
+	struct trap_facts { uint64_t trapno, err, cr2; } trap; /* of the last exception, for signal frames */
+	void *xstate;                   /* scratch for signal frames, platform->xstate_size bytes; NULL until needed */
+	struct task_start *start;       /* start.c: until its host thread runs */
 
 	struct waiter waiter;           /* its own lock-free protocol */
 
@@ -80,9 +85,13 @@ struct task {
 	struct list thread_node;        /* proc->threads (also tasks_lock) */
 	sigmask_t blocked;              /* changed only by its own thread, under the lock */
 	struct sigpending pending;      /* directed at this thread */
-	bool has_wakeup;                /* some unblocked signal is pending: go to the signal path */
+	_Atomic bool has_wakeup;        /* something is there for signal_deliver(); read without the lock by its own thread */
+	bool dying;                     /* takes no more signals */
 	sigmask_t wanted;               /* sigtimedwait: set that also wakes */
 	enum task_state state;
+
+	/* tasks_lock */
+	struct list tid_node;           /* pid.c: hash chain; its reference keeps the task findable */
 
 	/* task->lock */
 	struct mutex lock;
@@ -115,8 +124,10 @@ struct proc {
 	/* tasks_lock */
 	struct proc *parent;            /* NULL for the first; not counted: reparented before it goes */
 	struct list children, sibling;
+	struct list all_node;           /* pid.c: all processes; its reference goes when the process is reaped */
 	pid_t pgid, sid;
 	bool did_exec;
+	bool first;                     /* the instance's first one; constant */
 
 	/* proc->lock */
 	struct mutex lock;
@@ -128,13 +139,22 @@ struct proc {
 	struct rlimit64 limits[NR_RLIMITS];
 	bool group_exit;                /* exit_group or a fatal signal: threads leave */
 	int exit_status;                /* as wait4 reports it */
-	bool stopped, continued, stop_reported, cont_reported;
+	bool group_stop;                /* threads are to park themselves */
+	unsigned nparked;               /* threads that have */
+	bool stopped, continued, stop_reported, cont_reported; /* stopped: all have */
+	int notify_parent;              /* CLD_STOPPED, CLD_CONTINUED: the next thread in signal_deliver() tells it */
 	int stop_signal;
+	struct task *exec_task;         /* execve: all other threads leave */
+	struct waitq stop_wq;           /* parked threads; with lock */
+	struct waitq exec_wq;           /* exec_task waits for the others; with lock */
+	struct waitq signal_wq;         /* a signal was queued: signalfd; with lock */
+	struct waitq exit_wq;           /* pidfd: it became a zombie */
+	uint64_t child_seq;             /* counts changes of children: wait4 looks again when it moved */
 	int exit_signal;                /* SIGCHLD */
 	struct waitq child_wq;          /* wait4 sleeps here; with lock */
 	struct idmap timers;            /* posix timers */
 	struct itimer *itimers;         /* ITIMER_*: itimer.c */
-	bool zombie, reaped;
+	_Atomic bool zombie, reaped;    /* written under tasks_lock and lock */
 	bool child_subreaper, dumpable, thp_disable;
 	struct rusage_sum { uint64_t utime_ns, stime_ns, minflt, majflt, nvcsw, nivcsw, maxrss; } dead_threads, dead_children;
 	uint64_t start_ns;
@@ -188,13 +208,15 @@ void task_comm(struct task *t, char out[TASK_COMM_LEN]);
 void task_set_comm(struct task *t, const char *name);
 char task_state_char(struct task *t);   /* R S D T t Z X of /proc/PID/stat */
 bool proc_is_ancestor_pdeath(struct proc *p); /* reserved for sessions */
-/* Wakes t out of the guest and out of any sleep: it looks at its signals. */
+/* Wakes t out of the guest and out of any sleep: it looks at its signals. Takes proc->lock. */
 void task_kick(struct task *t);
+struct task *task_current(void); /* whose host thread this is; NULL: none. For file operations that Linux answers by `current` */
 uint64_t proc_rlimit(struct proc *p, int resource); /* soft limit */
 
 /* --- clone.c, exit.c, wait.c ----------------------------------------------------------------------- */
 struct clone_request { uint64_t flags; gva_t pidfd, child_tid, parent_tid, stack, stack_size, tls; int exit_signal; gva_t set_tid; uint64_t set_tid_size; int cgroup; };
 long task_clone(struct task *t, const struct clone_request *rq); /* tid of the child or -errno */
+int task_clone3_check(const struct clone_request *rq); /* what only clone3(2) refuses; before task_clone(). -EINVAL */
 /* The first process: reads nothing from the guest. cred consumed. */
 int task_first(struct instance_env *env, struct cred *cred, const struct path *root, const struct path *cwd, struct fdtab *fds, struct task **ret);
 int task_start(struct task *t);         /* gives it its host thread */
@@ -239,6 +261,14 @@ void proc_timers_exit(struct proc *p);  /* exit and exec: posix timers go; exec 
 /* ns on any clock id a program may name, CPU clocks of tasks included (clock_getcpuclockid). -EINVAL. */
 int task_clock_get(struct task *t, int clock, int64_t *ret_ns);
 int task_clock_getres(struct task *t, int clock, int64_t *ret_ns);
+/*
+ * clock_nanosleep(2): 0 if one can sleep on this clock, -EINVAL, -EOPNOTSUPP: checked before the time is read. Then the
+ * sleep itself, with a checked time: any clock of the first call, CPU clocks included.
+ */
+int task_clock_can_sleep(struct task *t, int clock);
+long task_clock_nanosleep(struct task *t, int clock, int flags, const struct timespec *req, gva_t rem);
+/* RLIMIT_CPU was set: the sampler of CPU time must know. No lock held. */
+void proc_cpu_limit_changed(struct proc *p);
 /* nanosleep family: 0, -EINTR forms as restart codes; rem 0 = not wanted. */
 long task_sleep(struct task *t, struct deadline at, bool absolute, gva_t rem);
 

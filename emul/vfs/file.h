@@ -73,7 +73,8 @@ struct file {
 	struct inode *inode;            /* constant; NULL: anonymous */
 	struct mutex own_lock;
 	struct { int type; pid_t pid; int sig; uid_t uid, euid; } own; /* own_lock: F_SETOWN, F_SETSIG */
-	struct list epolls;             /* epoll.c: items that watch this file; its lock is file_epoll_lock */
+	struct list epolls;             /* epoll_watch_lock: items that watch this file */
+	_Atomic unsigned nr_epolls;     /* of them; read without the lock when the last reference goes */
 	uint64_t anon_ino;              /* inode number of an anonymous file, for st_ino and pipe:[N] */
 	_Atomic unsigned leases;        /* reserved */
 };

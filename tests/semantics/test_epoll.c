@@ -26,7 +26,8 @@ static int setup(void **state)
 
 static int ctl(int op, int fd, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.u64 = 0x1234567800000000ULL + (uint32_t)fd };
+	struct epoll_event ev = { .events = events,
+				  .data.u64 = 0x1234567800000000ULL + (uint32_t)fd };
 
 	return epoll_ctl(ep, op, fd, &ev);
 }
@@ -166,8 +167,7 @@ static void create_and_wait_report_errors(void **state)
 	ASSERT_ERR(epoll_wait(-1, &ev, 1, 0), EBADF);
 	ASSERT_ERR(epoll_wait(pipe_r, &ev, 1, 0), EINVAL);
 	ASSERT_ERR(epoll_wait(ep, &ev, 0, 0), EINVAL);
-	ASSERT_ERR(epoll_wait(ep, &ev, -1, 0), EINVAL);
-	ASSERT_ERR(epoll_wait(-1, &ev, 0, 0), EINVAL);
+	ASSERT_ERR(syscall(SYS_epoll_wait, ep, &ev, -1, 0), EINVAL);
 	ASSERT_ERR(read(ep, &ev, sizeof(ev)), EINVAL);
 	ASSERT_ERR(write(ep, &ev, sizeof(ev)), EINVAL);
 	ASSERT_OK(ctl(EPOLL_CTL_ADD, pipe_r, EPOLLIN));

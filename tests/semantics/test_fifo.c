@@ -63,7 +63,7 @@ static void opening_without_partner_and_nonblock(void **state)
 	close(r);
 	signal(SIGPIPE, SIG_IGN);
 	ASSERT_ERR(write(w, "x", 1), EPIPE);
-	ASSERT_ERR(open("p", O_WRONLY | O_NONBLOCK), ENXIO);    /* that it has a writer is no help */
+	ASSERT_ERR(open("p", O_WRONLY | O_NONBLOCK), ENXIO);    /* its writer is no help */
 	signal(SIGPIPE, SIG_DFL);
 }
 

@@ -126,7 +126,7 @@ static void ranges_split_and_merge(void **state)
 	assert_lock(ask(b, F_OFD_GETLK, 20, 5), F_WRLCK, 20, 20, -1);
 	ASSERT_OK(set(a, F_OFD_SETLK, F_WRLCK, 10, 60));        /* all one again */
 	assert_lock(ask(b, F_OFD_GETLK, 50, 1), F_WRLCK, 0, 100, -1);
-	ASSERT_OK(set(a, F_OFD_SETLK, F_WRLCK, 100, 0));        /* neighbours merge; up to the end */
+	ASSERT_OK(set(a, F_OFD_SETLK, F_WRLCK, 100, 0));        /* neighbours merge; to the end */
 	assert_lock(ask(b, F_OFD_GETLK, 1000000, 1), F_WRLCK, 0, 0, -1);
 	ASSERT_OK(set(a, F_OFD_SETLK, F_UNLCK, 0, 0));
 	assert_int_equal(ask(b, F_OFD_GETLK, 0, 0).l_type, F_UNLCK);

@@ -90,7 +90,7 @@ static void unknown_and_contradicting_flags_are_refused(void **state)
 	ASSERT_ERR(openat2(dir, "file", 0x40000000, 0, 0), EINVAL);
 	ASSERT_ERR(openat2(dir, "file", 1ULL << 40, 0, 0), EINVAL);
 	ASSERT_ERR(openat2(dir, "file", O_RDONLY, 0, 1 << 20), EINVAL);
-	ASSERT_ERR(openat2(dir, "file", O_RDONLY, 0644, 0), EINVAL);            /* mode, no O_CREAT */
+	ASSERT_ERR(openat2(dir, "file", O_RDONLY, 0644, 0), EINVAL);    /* no O_CREAT */
 	ASSERT_ERR(openat2(dir, "new", O_RDWR | O_CREAT, 010644, 0), EINVAL);
 	ASSERT_ERR(openat2(dir, "file", O_PATH | O_RDWR, 0, 0), EINVAL);
 	ASSERT_ERR(openat2(dir, "file", O_PATH | O_TRUNC, 0, 0), EINVAL);

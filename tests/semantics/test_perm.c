@@ -76,7 +76,7 @@ static void chown_sets_owner_and_clears_set_ids(void **state)
 	assert_int_equal(st.st_uid, 1000);
 	assert_int_equal(st.st_gid, 1001);
 	assert_int_equal(st.st_mode, S_IFREG | 0755);   /* even for root */
-	ASSERT_OK(chmod("f", 02745));                   /* no group execution: not set-id but lock */
+	ASSERT_OK(chmod("f", 02745));                   /* no group execution: means a lock */
 	ASSERT_OK(fchown(fd, (uid_t)-1, 7));
 	st = stat_of("f");
 	assert_int_equal(st.st_uid, 1000);
@@ -350,7 +350,8 @@ static void utimensat_of_links_and_errors(void **state)
 	ts[0].tv_nsec = 1000000000;
 	ASSERT_ERR(utimensat(AT_FDCWD, "f", ts, 0), EINVAL);
 	ASSERT_ERR(syscall(SYS_utimensat, AT_FDCWD, NULL, NULL, 0), EFAULT);
-	ASSERT_ERR(syscall(SYS_utimes, "f", (struct timeval[2]){ { 1, 1000000 }, { 1, 0 } }), EINVAL);
+	ASSERT_ERR(syscall(SYS_utimes, "f", (struct timeval[2]){ { 1, 1000000 }, { 1, 0 } }),
+		   EINVAL);
 }
 
 int main(void)

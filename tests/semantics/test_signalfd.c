@@ -127,7 +127,7 @@ static void the_mask_can_be_changed(void **state)
 	assert_int_equal(next(fd, NULL), SIGUSR2);
 	ASSERT_ERR(next(fd, NULL), EAGAIN);
 	assert_true(pending(SIGUSR1));
-	set = set_of(SIGUSR1, SIGKILL);                 /* those who cannot be caught are left out */
+	set = set_of(SIGUSR1, SIGKILL);                 /* the uncatchable are left out */
 	assert_int_equal(signalfd(fd, &set, 0), fd);
 	assert_int_equal(next(fd, NULL), SIGUSR1);
 }

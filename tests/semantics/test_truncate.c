@@ -155,7 +155,7 @@ static void punch_hole_zeroes_and_frees(void **state)
 	ASSERT_OK(fsync(fd));
 	ASSERT_OK(fstat(fd, &after));
 	assert_true(after.st_blocks < before.st_blocks);
-	ASSERT_ERR(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 1), EOPNOTSUPP);      /* KEEP_SIZE missing */
+	ASSERT_ERR(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 1), EOPNOTSUPP);      /* KEEP_SIZE? */
 	free(text);
 }
 
@@ -183,7 +183,8 @@ static void collapse_and_insert_move_the_rest(void **state)
 	text[2 * FILE_PAGE] = 'M';
 	fd = file_make("f", text);
 	ASSERT_OK(fstat(fd, &st));
-	if (st.st_blksize != FILE_PAGE || !try_fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, FILE_PAGE))
+	if (st.st_blksize != FILE_PAGE ||
+	    !try_fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, FILE_PAGE))
 		skip();
 	assert_int_equal(file_fd_size(fd), 3 * FILE_PAGE);
 	assert_int_equal(pread(fd, &c, 1, FILE_PAGE), 1);

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame pool; frame.h has the contract. Three lists of blocks that have free frames: fresh (nothing
+ * behind them on the host), idle (wholly free, warm), partial. Single frames come from partial blocks
+ * first, so that whole blocks last.
+ */
+#include "emul/mm/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h> /* host syscalls: mmap munmap */
+
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+
+#define CHUNK_MIN ((uint64_t)64 << 20)
+#define CHUNK_MAX ((uint64_t)1 << 30)
+#define IDLE_KEEP ((uint64_t)64 << 20) /* warm memory kept at least */
+#define SCAN_BLOCKS 4                  /* partial blocks looked at for a long run */
+
+static inline bool bit(const uint64_t *w, unsigned i)
+{
+	return w[i / 64] >> (i % 64) & 1;
+}
+
+static inline void bits_set(uint64_t *w, unsigned from, unsigned n)
+{
+	for (unsigned i = from; i < from + n; i++)
+		w[i / 64] |= (uint64_t)1 << (i % 64);
+}
+
+static inline void bits_clear(uint64_t *w, unsigned from, unsigned n)
+{
+	for (unsigned i = from; i < from + n; i++)
+		w[i / 64] &= ~((uint64_t)1 << (i % 64));
+}
+
+int pool_init(struct pool *pool, struct platform *p, uint64_t limit)
+{
+	size_t size = sizeof(struct block *) << (POOL_GPA_BITS - HUGE_SHIFT);
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (map == MAP_FAILED)
+		return -ENOMEM;
+	memset(pool, 0, sizeof(*pool));
+	pool->map = map;
+	pool->p = p;
+	pool->limit = MAX((limit + HUGE_SIZE - 1) & HUGE_MASK, HUGE_SIZE);
+	mutex_init(&pool->lock);
+	list_init(&pool->fresh);
+	list_init(&pool->idle);
+	list_init(&pool->partial);
+	return 0;
+}
+
+void pool_fini(struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->nr_chunks; i++)
+		munmap(pool->chunks[i].blocks, pool->chunks[i].size / HUGE_SIZE * sizeof(struct block));
+	free(pool->chunks);
+	munmap(pool->map, sizeof(struct block *) << (POOL_GPA_BITS - HUGE_SHIFT));
+	mutex_fini(&pool->lock);
+}
+
+uint64_t pool_used(struct pool *pool)
+{
+	uint64_t n = 0;
+
+	for (int k = 0; k < FRAME_NKINDS; k++)
+		n += atomic_load_explicit(&pool->used[k], memory_order_relaxed);
+	return n << PAGE_SHIFT;
+}
+
+bool pool_plenty(struct pool *pool)
+{
+	uint64_t cache = atomic_load_explicit(&pool->used[FRAME_CACHE], memory_order_relaxed) << PAGE_SHIFT;
+
+	return pool_used(pool) - cache < pool->limit / 4 * 3;
+}
+
+/* --- growing ------------------------------------------------------------------------------------ */
+
+static int add_chunk(struct pool *pool, uint64_t size)
+{
+	size_t meta = size / HUGE_SIZE * sizeof(struct block);
+	struct chunk *chunks = realloc(pool->chunks, (pool->nr_chunks + 1) * sizeof(*chunks));
+	struct block *blocks;
+	gpa_t gpa;
+	void *hva;
+
+	if (!chunks)
+		return -ENOMEM;
+	pool->chunks = chunks;
+	/* Mapped, not allocated: most of it stays untouched. */
+	blocks = mmap(NULL, meta, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (blocks == MAP_FAILED)
+		return -ENOMEM;
+	if (pool->p->ops->mem_grow(pool->p, size, &gpa, &hva) < 0 || (gpa + size - 1) >> POOL_GPA_BITS) {
+		munmap(blocks, meta);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < size / HUGE_SIZE; i++) {
+		struct block *b = &blocks[i];
+
+		b->gpa = gpa + i * HUGE_SIZE;
+		b->hva = (char *)hva + i * HUGE_SIZE;
+		b->nr_free = BLOCK_FRAMES;
+		memset(b->free, 0xff, sizeof(b->free));
+		memset(b->zero, 0xff, sizeof(b->zero));
+		list_add_tail(&pool->fresh, &b->node);
+		__atomic_store_n(&pool->map[b->gpa >> HUGE_SHIFT], b, __ATOMIC_RELEASE);
+	}
+	pool->chunks[pool->nr_chunks++] = (struct chunk){ blocks, size };
+	pool->grown += size;
+	return 0;
+}
+
+/* Chunks get larger as the pool grows: the host pays for each one of them. */
+static int grow(struct pool *pool)
+{
+	uint64_t size = MIN(MAX(pool->grown & HUGE_MASK, CHUNK_MIN), CHUNK_MAX);
+	int r;
+
+	if (pool->grow_failed || pool->grown >= pool->limit)
+		return -ENOMEM;
+	r = add_chunk(pool, MIN(size, pool->limit - pool->grown));
+	if (r < 0) {
+		pool->grow_failed = true;
+		log_warn("cannot get more guest memory from the host: %llu MiB are in use",
+			 (unsigned long long)(pool->grown >> 20));
+	}
+	return r;
+}
+
+/* A wholly free block with host memory behind it, off its list; NULL: none. */
+static struct block *take_block(struct pool *pool)
+{
+	struct block *b;
+
+	if (!list_empty(&pool->idle)) {
+		b = list_first(&pool->idle, struct block, node);
+		pool->nr_idle--;
+		list_del(&b->node);
+		return b;
+	}
+	if (list_empty(&pool->fresh) && grow(pool) < 0)
+		return NULL;
+	b = list_first(&pool->fresh, struct block, node);
+	if (pool->p->ops->mem_populate(pool->p, b->gpa, HUGE_SIZE) < 0)
+		return NULL;
+	b->populated = true;
+	list_del(&b->node);
+	return b;
+}
+
+/* --- giving out --------------------------------------------------------------------------------- */
+
+/* The first run of `want` free frames, or the longest one. */
+static unsigned find_run(const struct block *b, unsigned want, unsigned *ret_at)
+{
+	unsigned best = 0, i = 0, j;
+
+	while (i < BLOCK_FRAMES && best < want) {
+		uint64_t rest = b->free[i / 64] >> (i % 64);
+
+		if (!rest) {
+			i = (i / 64 + 1) * 64;
+			continue;
+		}
+		i += (unsigned)__builtin_ctzll(rest);
+		for (j = i + 1; j < BLOCK_FRAMES && j < i + want && bit(b->free, j); j++)
+			;
+		if (j - i > best) {
+			best = j - i;
+			*ret_at = i;
+		}
+		i = j + 1;
+	}
+	return best;
+}
+
+/* A block with a run of free frames: the best of a few partial ones, or a new one. */
+static struct block *find_block(struct pool *pool, unsigned want, unsigned *ret_at, unsigned *ret_n)
+{
+	struct block *best = NULL, *b;
+	unsigned best_n = 0, at = 0, scanned = 0;
+
+	list_for_each(b, &pool->partial, node) {
+		unsigned n = find_run(b, want, &at);
+
+		if (n > best_n) {
+			best = b;
+			best_n = n;
+			*ret_at = at;
+		}
+		if (best_n >= want || ++scanned == SCAN_BLOCKS)
+			break;
+	}
+	/* A run in pieces costs more than a warm block, unless blocks are scarce. */
+	if (!best || (best_n < want / 2 && !list_empty(&pool->idle))) {
+		b = take_block(pool);
+		if (b) {
+			list_add(&pool->partial, &b->node);
+			best = b;
+			best_n = MIN(want, BLOCK_FRAMES);
+			*ret_at = 0;
+		}
+	}
+	*ret_n = best_n;
+	return best;
+}
+
+static void take_frames(struct pool *pool, struct block *b, unsigned at, unsigned n, enum frame_kind kind)
+{
+	bits_clear(b->free, at, n);
+	b->nr_free -= n;
+	for (unsigned i = at; i < at + n; i++) {
+		b->kind[i] = kind;
+		atomic_store_explicit(&b->ref[i], 1, memory_order_relaxed);
+	}
+	if (b->nr_free == 0)
+		list_del(&b->node);
+	atomic_fetch_add_explicit(&pool->used[kind], n, memory_order_relaxed);
+}
+
+/* The frames are ours, so their zero bits may be read without the lock: words are shared, though. */
+static void clear_frames(struct pool *pool, struct block *b, unsigned at, unsigned n)
+{
+	uint64_t zero[BLOCK_WORDS];
+
+	mutex_lock(&pool->lock);
+	memcpy(zero, b->zero, sizeof(zero));
+	mutex_unlock(&pool->lock);
+	for (unsigned i = at, j; i < at + n; i = j) {
+		bool is_zero = bit(zero, i);
+
+		for (j = i + 1; j < at + n && bit(zero, j) == is_zero; j++)
+			;
+		if (!is_zero)
+			memset(b->hva + ((size_t)i << PAGE_SHIFT), 0, (size_t)(j - i) << PAGE_SHIFT);
+	}
+}
+
+int frame_alloc(struct pool *pool, enum frame_kind kind, unsigned want, bool zero, gpa_t *ret_gpa)
+{
+	unsigned at = 0, n = 0;
+
+	for (int tries = 0; tries < 3; tries++) {
+		struct block *b;
+
+		mutex_lock(&pool->lock);
+		b = find_block(pool, MIN(want, BLOCK_FRAMES), &at, &n);
+		if (b)
+			take_frames(pool, b, at, n, kind);
+		mutex_unlock(&pool->lock);
+		if (b) {
+			if (zero)
+				clear_frames(pool, b, at, n);
+			*ret_gpa = b->gpa + ((gpa_t)at << PAGE_SHIFT);
+			return (int)n;
+		}
+		if (!pool->reclaim || !pool->reclaim(pool, MAX(want, 64u)))
+			break;
+	}
+	return -ENOMEM;
+}
+
+int frame_alloc_huge(struct pool *pool, enum frame_kind kind, bool zero, gpa_t *ret_gpa)
+{
+	struct block *b;
+
+	mutex_lock(&pool->lock);
+	b = take_block(pool);
+	if (b)
+		take_frames(pool, b, 0, BLOCK_FRAMES, kind);
+	mutex_unlock(&pool->lock);
+	if (!b)
+		return -ENOMEM;
+	if (zero)
+		clear_frames(pool, b, 0, BLOCK_FRAMES);
+	*ret_gpa = b->gpa;
+	return 0;
+}
+
+/* --- taking back -------------------------------------------------------------------------------- */
+
+/* Returns host memory when more is idle than a busy instance would soon use again. */
+static void trim(struct pool *pool)
+{
+	uint64_t keep = MAX(IDLE_KEEP, pool_used(pool) / 4) / HUGE_SIZE;
+
+	while (pool->nr_idle > keep) {
+		struct block *b = list_entry(pool->idle.prev, struct block, node);
+
+		list_del(&b->node);
+		pool->nr_idle--;
+		pool->p->ops->mem_discard(pool->p, b->gpa, HUGE_SIZE);
+		b->populated = false;
+		memset(b->zero, 0xff, sizeof(b->zero));
+		list_add(&pool->fresh, &b->node);
+	}
+}
+
+/* Frees [at, at+n), whose counts are 0. */
+static void free_run(struct pool *pool, struct block *b, unsigned at, unsigned n)
+{
+	mutex_lock(&pool->lock);
+	for (unsigned i = at; i < at + n; i++) {
+		atomic_fetch_sub_explicit(&pool->used[b->kind[i]], 1, memory_order_relaxed);
+		b->kind[i] = FRAME_NONE;
+	}
+	bits_set(b->free, at, n);
+	bits_clear(b->zero, at, n);
+	if (b->nr_free == 0)
+		list_add_tail(&pool->partial, &b->node);
+	b->nr_free += n;
+	if (b->nr_free == BLOCK_FRAMES) {
+		list_del(&b->node);
+		list_add(&pool->idle, &b->node);
+		pool->nr_idle++;
+		trim(pool);
+	}
+	mutex_unlock(&pool->lock);
+}
+
+static void block_sub(struct pool *pool, struct block *b, unsigned at, unsigned n, uint64_t amount)
+{
+	unsigned run = 0, i;
+
+	for (i = at; i < at + n; i++) {
+		uint64_t old = atomic_fetch_sub_explicit(&b->ref[i], amount, memory_order_acq_rel);
+
+		assert((uint32_t)old > 0);
+		if (old == amount) {
+			run++;
+			continue;
+		}
+		if (run)
+			free_run(pool, b, i - run, run);
+		run = 0;
+	}
+	if (run)
+		free_run(pool, b, i - run, run);
+}
+
+static void block_add(struct block *b, unsigned at, unsigned n, uint64_t amount)
+{
+	for (unsigned i = at; i < at + n; i++) {
+		uint64_t old = atomic_fetch_add_explicit(&b->ref[i], amount, memory_order_relaxed);
+
+		assert((uint32_t)old > 0);
+		(void)old;
+	}
+}
+
+/* Calls block_add() or block_sub() for the part of the run in each block. */
+static void change(struct pool *pool, gpa_t gpa, size_t len, uint64_t amount, bool add)
+{
+	gpa_t end = page_up(gpa + len);
+
+	for (gpa = page_down(gpa); gpa < end;) {
+		gpa_t next = MIN((gpa & HUGE_MASK) + HUGE_SIZE, end);
+		struct block *b = frame_block(pool, gpa);
+		unsigned n = (unsigned)((next - gpa) >> PAGE_SHIFT);
+
+		if (b && add)
+			block_add(b, frame_index(gpa), n, amount);
+		else if (b)
+			block_sub(pool, b, frame_index(gpa), n, amount);
+		gpa = next;
+	}
+}
+
+void frame_get(struct pool *pool, gpa_t gpa, size_t len)
+{
+	change(pool, gpa, len, 1, true);
+}
+
+void frame_put(struct pool *pool, gpa_t gpa, size_t len)
+{
+	change(pool, gpa, len, 1, false);
+}
+
+void frame_pin(struct pool *pool, gpa_t gpa, size_t len)
+{
+	change(pool, gpa, len, FRAME_PIN + 1, true);
+}
+
+void frame_unpin(struct pool *pool, gpa_t gpa, size_t len)
+{
+	change(pool, gpa, len, FRAME_PIN + 1, false);
+}
