@@ -5,12 +5,12 @@
 #include "emul/base/err.h"
 #include "emul/mm/vma.h"
 
-void memobj_init(struct memobj *o, struct phys *ph, const struct memobj_ops *ops, struct memobj_id id)
+void memobj_init(struct memobj *o, struct phys *ph, const struct memobj_ops *ops, struct memobj_id host_id)
 {
 	ref_init(&o->ref);
 	o->ops = ops;
 	o->ph = ph;
-	o->id = id;
+	o->host_id = o->id = host_id;
 	mutex_init(&o->lock);
 	list_init(&o->vmas);
 }
@@ -76,16 +76,19 @@ struct memobj_id memobj_id(const struct memobj *o)
 
 int memobj_attach(struct memobj *o, struct vma *v)
 {
-	bool writable = v->shared && (v->maxprot & PROT_WRITE);
 	int r = 0;
 
 	mutex_lock(&o->lock);
-	if (writable && o->forbid_writable)
-		r = -EPERM;
-	else
+	if (v->shared && o->forbid_writable) {
+		/* Linux 6.7: a sealed file may still be mapped for reading, and then stays so. */
+		if (v->prot & PROT_WRITE)
+			r = -EPERM;
+		v->maxprot &= ~PROT_WRITE;
+	}
+	if (r == 0) {
 		list_add_tail(&o->vmas, &v->obj_node);
-	if (r == 0)
-		o->nr_writable += writable;
+		o->nr_writable += v->shared && (v->maxprot & PROT_WRITE);
+	}
 	mutex_unlock(&o->lock);
 	return r;
 }
@@ -178,7 +181,7 @@ void memobj_unmap(struct memobj *o, uint64_t off, uint64_t len, bool all)
 void memobj_futex_key(struct memobj *o, uint64_t off, struct futex_key *ret)
 {
 	/* Read-only and writable windows of a file are two objects. The top bit is never set in a pointer. */
-	uint64_t mix = (o->id.ino ^ ((uint64_t)o->id.dev << 40)) * 0x9e3779b97f4a7c15ull;
+	uint64_t mix = (o->host_id.ino ^ ((uint64_t)o->host_id.dev << 40)) * 0x9e3779b97f4a7c15ull;
 
 	ret->a = o->is_window ? (mix | (uint64_t)1 << 63) : (uintptr_t)o;
 	ret->b = off;

@@ -36,10 +36,11 @@ struct memobj {
 	struct ref ref;
 	const struct memobj_ops *ops; /* constant */
 	struct phys *ph;
-	struct memobj_id id;          /* constant once shared */
+	struct memobj_id host_id;     /* constant; {0, 0}: no host file */
 	bool is_window;
 	struct mutex lock;
 	/* lock: */
+	struct memobj_id id;          /* as guests see it; changes once, with the tag */
 	void *tag;
 	void (*free_tag)(void *tag);
 	struct list vmas;             /* of vma.obj_node: areas that map it (shmem, windows) */
@@ -47,11 +48,11 @@ struct memobj {
 	bool forbid_writable;
 };
 
-void memobj_init(struct memobj *o, struct phys *ph, const struct memobj_ops *ops, struct memobj_id id);
+void memobj_init(struct memobj *o, struct phys *ph, const struct memobj_ops *ops, struct memobj_id host_id);
 void memobj_fini(struct memobj *o);
 static inline struct pool *memobj_pool(struct memobj *o) { return &o->ph->pool; }
 
-/* An area maps the object now, or no longer. -EPERM: writable shared maps are forbidden. */
+/* An area maps the object now, or no longer. Where writable maps are forbidden: -EPERM, or v loses the right. */
 int memobj_attach(struct memobj *o, struct vma *v);
 void memobj_detach(struct memobj *o, struct vma *v);
 /* Takes [off, off+len) out of every address space. all: private copies too (truncation); else only the object's own pages. */

@@ -274,7 +274,7 @@ static int open_file(struct memfd *m, unsigned flags, struct file **ret)
 		memfd_unref(m);
 		return -ENOMEM;
 	}
-	file_init(&mf->file, &memfd_ops, flags | O_LARGEFILE);
+	file_init(&mf->file, &memfd_ops, flags | 0100000 /* O_LARGEFILE of the kernel */);
 	mf->file.seekable = true;
 	mf->m = m;
 	*ret = &mf->file;

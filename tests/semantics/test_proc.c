@@ -90,7 +90,8 @@ static void others_are_not_there(void **state)
 	static const char *const names[] = {
 		"/proc/0", "/proc/4194305", "/proc/-1", "/proc/01", "/proc/nonsense",
 		"/proc/self/nonsense", "/proc/self/fd/9999", "/proc/self/fd/x",
-		"/proc/self/task/1x", "/proc/sys/nonsense", "/proc/sys/kernel/nonsense", "/proc/self/fdinfo/9999",
+		"/proc/self/fdinfo/9999", "/proc/self/task/1x", "/proc/sys/nonsense",
+		"/proc/sys/kernel/nonsense",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
