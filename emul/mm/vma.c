@@ -181,16 +181,12 @@ void vma_delete(struct mm *mm, struct vma *v)
 void vma_resize(struct mm *mm, struct vma *v, gva_t start, gva_t end)
 {
 	vma_account(mm, v, -1);
-	if (v->obj)
-		mutex_lock(&v->obj->lock); /* truncation looks at off and ends under mm->lock only, but be one step */
 	if (start > v->start)
 		v->off += start - v->start;
 	else
 		v->off -= v->start - start;
 	v->start = start;
 	v->end = end;
-	if (v->obj)
-		mutex_unlock(&v->obj->lock);
 	vma_account(mm, v, 1);
 	update_gap(v);
 	update_gap(vma_next(v));
@@ -213,9 +209,10 @@ struct vma *vma_split(struct mm *mm, struct vma *v, gva_t addr)
 	if (!upper)
 		return NULL;
 	upper->start = addr;
-	upper->off = vma_off(v, addr);
+	upper->seq_start = v->seq_start;
 	upper->seq_end = v->seq_end;
 	upper->window = v->window;
+	upper->off = vma_off(v, addr);
 	vma_resize(mm, v, v->start, addr);
 	if (vma_insert(mm, upper) < 0) {
 		vma_resize(mm, v, v->start, end);
@@ -238,6 +235,7 @@ static struct vma *absorb(struct mm *mm, struct vma *a, struct vma *b)
 
 	a->touched |= b->touched;
 	a->cow |= b->cow;
+	a->seq_start = b->seq_start;
 	a->seq_end = b->seq_end;
 	a->window = b->window;
 	vma_delete(mm, b);

@@ -37,7 +37,7 @@ struct vma {
 	struct memobj *obj;
 	struct mm *mm;
 	struct list obj_node;   /* obj->lock */
-	gva_t seq_end;          /* fault-around: where the last window ended (or began, growing down) */
+	gva_t seq_start, seq_end; /* fault-around: the last window */
 	unsigned window;        /* its pages */
 };
 
@@ -116,9 +116,10 @@ int may_lock(struct mm *mm, uint64_t len);              /* RLIMIT_MEMLOCK: 0, -E
 /* --- leaf.c: PTEs with their counts ---------------------------------------------------------------- */
 int leaf_prot(struct vma *v, gpa_t gpa);
 int leaf_map(struct vma *v, gva_t gva, gpa_t gpa, uint64_t len, int prot);     /* consumes the references, also on failure */
-int leaf_replace(struct vma *v, gva_t gva, gpa_t gpa, uint64_t len, int prot, gpa_t old); /* drops old's references */
+int leaf_replace(struct vma *v, gva_t gva, gpa_t gpa, uint64_t len, int prot, const gpa_t *old); /* old: per page; their references are dropped */
 void leaf_unmap(struct mm *mm, gva_t start, gva_t end);
 int leaf_reprotect(struct vma *v, gva_t start, gva_t end);                     /* after v->prot changed */
+int leaf_upgrade(struct vma *v, gva_t start, gva_t end);                       /* lets write again what is not shared any more */
 /* The next run of present pages in [at, end), one gpa run with one prot; false: none. */
 struct leaf_run { gva_t gva; gpa_t gpa; uint64_t len; int prot; };
 bool leaf_next(struct mm *mm, gva_t at, gva_t end, struct leaf_run *ret);
@@ -128,11 +129,13 @@ uint64_t leaf_absent(struct mm *mm, gva_t at, gva_t end);
 /* --- fault.c, fill.c, cow.c ------------------------------------------------------------------------- */
 /* Makes the page at addr usable for access, which v allows. 0, -EFAULT (SIGBUS), -ENOMEM, -EIO. */
 int fault_page(struct vma *v, gva_t addr, enum mm_access access);
-int fault_populate(struct mm *mm, gva_t start, gva_t end, enum mm_access access, bool force_prot);
+/* The pages of areas in the range; access 0: as a program would use them. Stops at the first error; -EINVAL: not allowed, -ENOENT: a hole. */
+int fault_populate(struct mm *mm, gva_t start, gva_t end, int access);
 int fill_anon(struct vma *v, gva_t addr);
 int fill_anon_range(struct vma *v, gva_t from, gva_t to); /* as far as it goes; for populating ahead */
 int fill_object(struct vma *v, gva_t addr, bool write);
-void fill_ahead(struct vma *v);                     /* right after mmap: what is known to be touched soon */
+int fill_special(struct vma *v);                    /* the whole area */
+void fill_ahead(struct vma *v, gva_t from, gva_t to, bool fixed); /* right after mmap: what is known to be touched soon */
 int cow_break(struct vma *v, gva_t addr, bool force); /* the page is present, not writable, and private */
 int stack_grow(struct mm *mm, struct vma *v, gva_t addr);
 /* The area for an access, after growing the stack if that is what it takes. NULL: *ret_code is SEGV_*. */

@@ -212,6 +212,7 @@ static void continue_locked(struct proc *p)
 	struct task *t;
 
 	drop_everywhere_locked(p, SIGMASK_STOP);
+	p->nconts++;
 	if (!p->group_stop)
 		return;
 	p->group_stop = false;
@@ -247,7 +248,8 @@ static bool can_take(const struct task *t, int sig)
 {
 	if (t->dying)
 		return false;
-	return sig == SIGKILL || !(t->blocked & ~t->wanted & SIGMASK(sig));
+	/* A stopped thread takes nothing until SIGCONT, not even a certain death. */
+	return sig == SIGKILL || (t->state != TASK_STOPPED && !(t->blocked & ~t->wanted & SIGMASK(sig)));
 }
 
 /* Which thread gets a signal of the process: the leader if it can, else one that is not busy with another. */

@@ -51,6 +51,12 @@ struct sigact signal_get_action(struct proc *p, int sig);
 int signal_send_locked(struct proc *p, struct task *t, int sig, const siginfo_t *info, bool forced, void *timer);
 siginfo_t signal_kernel_info(int sig);  /* SI_KERNEL */
 
+/* --- sigaction.c --- */
+bool signal_on_altstack(const struct sigaltstack_state *a, uint64_t sp);       /* as sigaltstack(2) sees it */
+bool signal_on_altstack_range(const struct sigaltstack_state *a, uint64_t sp); /* whatever its flags */
+void signal_altstack_reset(struct task *t);
+void signal_altstack_autodisarm(struct task *t);
+
 /* --- sigwait.c --- */
 /* Takes the next signal of `set` pending for t or its process; does what its timer needs. 0: none. */
 int signal_take_locked(struct task *t, sigmask_t set, siginfo_t *ret);

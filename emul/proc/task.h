@@ -141,6 +141,7 @@ struct proc {
 	int exit_status;                /* as wait4 reports it */
 	bool group_stop;                /* threads are to park themselves */
 	unsigned nparked;               /* threads that have */
+	unsigned nconts;                /* SIGCONTs sent: one in between cancels a stop */
 	bool stopped, continued, stop_reported, cont_reported; /* stopped: all have */
 	int notify_parent;              /* CLD_STOPPED, CLD_CONTINUED: the next thread in signal_deliver() tells it */
 	int stop_signal;

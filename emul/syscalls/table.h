@@ -28,6 +28,13 @@ enum arg_kind {
 	FUTEX_OP, CLONE_FLAGS, WAIT_STATUS_OUT, WAIT_OPTIONS, RLIMIT_RES, RLIMIT_IN, RLIMIT_OUT, RUSAGE_OUT,
 	POLLFDS, EPOLL_OP, EPOLL_EVENT_IN, EPOLL_EVENTS_OUT, FDSET, PIPEFD_OUT, INT_OUT, UTSNAME_OUT, SYSINFO_OUT,
 	PRCTL_OP, ARCH_PRCTL_OP, PID, UID, GID, SOCK_FAMILY, SOCK_TYPE, SOCKADDR_IN, SOCKADDR_OUT, MSG_FLAGS, MSGHDR,
+	OPEN_MODE,         /* printed only if the flags before it create */
+	ENVP, STRING_OUT, OPEN_HOW, CLONE_ARGS, SIGEVENT_IN, TIMESPECS_IN, SCHED_PARAM_IN, SCHED_PARAM_OUT,
+	FUTEX_TIMEOUT,     /* a time or a number: the operation in argument 1 says */
+	/* bits and constants, by strace_flags.c */
+	OFLAGS_BARE, UNLINK_FLAGS, EFD_FLAGS, EPOLL_FLAGS, TFD_FLAGS, TFD_TIMER_FLAGS, SFD_FLAGS, INOTIFY_FLAGS, INOTIFY_MASK,
+	MFD_FLAGS, GRND_FLAGS, STATX_MASK, XATTR_FLAGS, RWF_FLAGS, SPLICE_FLAGS, RENAME_FLAGS, FALLOC_MODE, CLOSE_RANGE_FLAGS,
+	TIMER_FLAGS, FLOCK_OP, FADVICE, SCHED_POLICY, ITIMER_WHICH, RUSAGE_WHO, MEMBARRIER_CMD,
 };
 
 struct syscall_desc {
@@ -40,6 +47,13 @@ struct syscall_desc {
 };
 
 #define SYSCALL_MAX 512
+/* One prototype a row; the rows that are always refused share a handler per errno (table.c). */
+#define ROW(nr, name, ...) long sys_##name(struct task *t, const struct sysargs *a);
+#define REFUSE(nr, name, ...)
+#include "emul/syscalls/table.def"
+#undef ROW
+#undef REFUSE
+
 extern const struct syscall_desc syscall_table[SYSCALL_MAX];
 extern const char *const syscall_names[SYSCALL_MAX]; /* every number that Linux x86-64 has; NULL: none */
 

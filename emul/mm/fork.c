@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork(2)'s copy of an address space. Areas are duplicated; pages of shared maps come back by faults.
+ * Private pages: those of files are mapped as they are (nobody can write to them); anonymous ones are
+ * copied if there are few, or on a stack, since both sides are about to write to them; otherwise parent
+ * and child share the frames read-only, and the first to write copies (cow.c). A page pinned for host
+ * I/O is copied at once: the parent's must stay where the host writes.
+ */
+#include <string.h>
+
+#include "emul/base/err.h"
+#include "emul/mm/vma.h"
+
+#define COPY_ALL_PAGES 256u /* address spaces with at most so many anonymous pages are copied */
+#define COPY_STACK_PAGES 32u
+
+static int copy_pages(struct vma *c, gva_t gva, gpa_t gpa, uint64_t len)
+{
+	struct pool *pool = mm_pool(c->mm);
+
+	while (len) {
+		gpa_t to;
+		int n = frame_alloc(pool, FRAME_ANON, (unsigned)MIN(len >> PAGE_SHIFT, BLOCK_FRAMES), false, &to), r;
+
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n; i++)
+			memcpy(frame_hva(pool, to + (gpa_t)i * PAGE_SIZE), frame_hva(pool, gpa + (gpa_t)i * PAGE_SIZE),
+			       PAGE_SIZE);
+		r = leaf_map(c, gva, to, (uint64_t)n << PAGE_SHIFT, prot_effective(c->prot));
+		if (r < 0)
+			return r;
+		gva += (gva_t)n << PAGE_SHIFT;
+		gpa += (gpa_t)n << PAGE_SHIFT;
+		len -= (uint64_t)n << PAGE_SHIFT;
+	}
+	return 0;
+}
+
+static int share_pages(struct vma *c, gva_t gva, gpa_t gpa, uint64_t len)
+{
+	frame_get(mm_pool(c->mm), gpa, len);
+	return leaf_map(c, gva, gpa, len, prot_effective(c->prot) & ~PROT_WRITE);
+}
+
+enum how { COPY, SHARE, LATER };
+
+static enum how how_page(struct vma *c, gpa_t gpa, gva_t gva, bool copy_anon)
+{
+	struct pool *pool = mm_pool(c->mm);
+	enum frame_kind kind = frame_kind(pool, gpa);
+
+	/* Frames of shmem may be cut away: only faults may map them (memobj_unmap). */
+	if (kind == FRAME_SHMEM || kind == FRAME_NONE)
+		return LATER;
+	if (kind == FRAME_CACHE)
+		return SHARE;
+	if (frame_pinned(pool, gpa))
+		return COPY;
+	if ((c->flags & VMA_GROWSDOWN) && c->end - gva <= COPY_STACK_PAGES * PAGE_SIZE)
+		return COPY;
+	return copy_anon ? COPY : SHARE;
+}
+
+/* The parent's writable pages of a run that the child now shares. */
+static int freeze(struct vma *p, const struct leaf_run *run, uint64_t from, uint64_t to)
+{
+	struct mm *mm = p->mm;
+
+	if (!(run->prot & PROT_WRITE))
+		return 0;
+	return mm->ops->as_protect(mm->as, run->gva + from, to - from, run->prot & ~PROT_WRITE);
+}
+
+static int fork_run(struct vma *p, struct vma *c, const struct leaf_run *run, bool copy_anon)
+{
+	uint64_t i = 0, j;
+	int r = 0;
+
+	for (; i < run->len && r == 0; i = j) {
+		enum how how = how_page(c, run->gpa + i, run->gva + i, copy_anon);
+
+		for (j = i + PAGE_SIZE; j < run->len && how_page(c, run->gpa + j, run->gva + j, copy_anon) == how;)
+			j += PAGE_SIZE;
+		if (how == COPY)
+			r = copy_pages(c, run->gva + i, run->gpa + i, j - i);
+		else if (how == SHARE)
+			r = freeze(p, run, i, j);
+		if (r == 0 && how == SHARE)
+			r = share_pages(c, run->gva + i, run->gpa + i, j - i);
+	}
+	return r;
+}
+
+static int fork_pages(struct vma *p, struct vma *c, bool copy_anon)
+{
+	struct leaf_run run;
+	int r = 0;
+
+	if (p->flags & VMA_X_SPECIAL)
+		return fill_special(c);
+	if (p->shared)
+		return 0;
+	/* Nothing that is only read needs a copy. */
+	copy_anon = copy_anon && (p->prot & PROT_WRITE);
+	p->cow = c->cow = true;
+	for (gva_t at = p->start; r == 0 && leaf_next(p->mm, at, p->end, &run); at = run.gva + run.len)
+		r = fork_run(p, c, &run, copy_anon);
+	return r;
+}
+
+static void copy_facts(struct mm *mm, struct mm *c)
+{
+	c->mmap_base = mm->mmap_base;
+	c->start_brk = mm->start_brk;
+	c->brk = mm->brk;
+	c->stack_top = mm->stack_top;
+	c->layout = mm->layout;
+	c->lone_huge = mm->lone_huge;
+	atomic_store(&c->limits.stack, atomic_load(&mm->limits.stack));
+	atomic_store(&c->limits.as, atomic_load(&mm->limits.as));
+	atomic_store(&c->limits.data, atomic_load(&mm->limits.data));
+	atomic_store(&c->limits.memlock, atomic_load(&mm->limits.memlock));
+}
+
+static int fork_vma(struct vma *p, struct mm *c, bool copy_anon)
+{
+	struct vma *v;
+	int r;
+
+	if (p->flags & VMA_DONTFORK)
+		return 0;
+	v = vma_dup(c, p);
+	if (!v)
+		return -ENOMEM;
+	/* Locks are not inherited. */
+	v->flags &= ~(unsigned)(VMA_LOCKED | VMA_X_ONFAULT);
+	if (p->flags & VMA_WIPEONFORK)
+		v->touched = false;
+	r = vma_insert(c, v);
+	if (r < 0 || (p->flags & VMA_WIPEONFORK))
+		return r;
+	return fork_pages(p, v, copy_anon);
+}
+
+int mm_fork(struct mm *mm, struct mm **ret)
+{
+	struct mm *c = mm_new(mm->ph);
+	bool copy_anon;
+	struct vma *v;
+	int r = 0;
+
+	if (!c)
+		return -ENOMEM;
+	/* The child is new: its lock is free, and nobody waits for it holding the parent's. */
+	mm_lock_write(mm);
+	mm_lock_write_new(c);
+	copy_facts(mm, c);
+	copy_anon = mm->rss[FRAME_ANON] <= COPY_ALL_PAGES;
+	RB_FOREACH(v, vma_tree, &mm->vmas) {
+		r = fork_vma(v, c, copy_anon);
+		if (r < 0)
+			break;
+	}
+	mm_unlock(c);
+	mm_unlock(mm);
+	if (r < 0) {
+		mm_put(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
