@@ -15,7 +15,7 @@ void proc_exec_done(struct task *t);
 /* --- pid.c: ids. tasks_lock held ------------------------------------------------------------------ */
 int pid_alloc_locked(pid_t want);                /* want 0: the next free one. The id; -EAGAIN, -EEXIST, -EINVAL */
 void pid_add_locked(struct task *t);             /* findable by t->tid from now on: takes a reference */
-void pid_remove_locked(struct task *t);          /* and drops that reference later: see pid_put_removed() */
+void pid_remove_locked(struct task *t);          /* the caller gets that reference */
 void pid_move_locked(struct task *t, pid_t tid); /* exec: t's id becomes tid, which must be free */
 void pid_add_proc_locked(struct proc *p);        /* takes a reference */
 void pid_remove_proc_locked(struct proc *p);     /* the caller gets the reference */
@@ -45,10 +45,8 @@ struct vfork_done *vfork_get(struct vfork_done *v);
 void vfork_put(struct vfork_done *v);
 void vfork_wait(struct task *t, struct vfork_done *v); /* until the child let go, or t is killed */
 void vfork_release(struct proc *p);              /* p execs or ends: its parent goes on */
-/* Takes p out of all tables; tasks_lock held. The caller puts what it returns after dropping the locks. */
-struct proc_remains { struct proc *p; struct task *leader; };
-struct proc_remains proc_reap_locked(struct proc *p);
-void proc_remains_put(struct proc_remains *r);
+/* Takes zombie p out of all tables; tasks_lock held. p may be gone after it. */
+void proc_reap_locked(struct proc *p);
 
 /* --- session.c; tasks_lock held ---------------------------------------------------------------------------- */
 bool pgrp_is_orphaned_locked(pid_t pgid, struct proc *without);

@@ -133,6 +133,7 @@ struct proc {
 	struct mutex lock;
 	struct list threads;            /* live tasks */
 	unsigned nthreads;
+	unsigned nlive;                 /* threads that have not begun to end */
 	struct task *leader;            /* may be a zombie */
 	struct sighand *sighand;        /* counted */
 	struct sigpending pending;      /* for any thread */

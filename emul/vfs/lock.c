@@ -85,7 +85,7 @@ struct lockset *lockset_make(struct file *f)
 void lockset_drop_if_unused(struct lockset *s)
 {
 	if (list_empty(&s->records) && s->host_fd >= 0) {
-		close(s->host_fd); /* and whatever the host still held */
+		close(s->host_fd);
 		s->host_fd = -1;
 	}
 	if (s->users || !list_empty(&s->records) || !list_empty(&s->flocks))
@@ -152,8 +152,10 @@ static int host_holder(struct lockset *s, struct file *f, short type)
 	fd = (int)HOST(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 	if (fd < 0)
 		return -1;
-	if (s->host_fd >= 0)
-		close(s->host_fd); /* only read locks so far; they are taken again at once */
+	if (s->host_fd >= 0) { /* only read locks so far; they are taken again at once */
+		host_record(s->host_fd, F_OFD_SETLK, F_UNLCK, 0, INT64_MAX, NULL);
+		close(s->host_fd);
+	}
 	s->host_fd = fd;
 	s->host_writes = file_writable(f);
 	host_sync(s, 0, INT64_MAX);
@@ -420,8 +422,7 @@ void lockset_release(struct lockset *s, bool ofd, const void *owner)
 		}
 	if (!any)
 		return;
-	if (!list_empty(&s->records))
-		host_sync(s, 0, INT64_MAX);
+	host_sync(s, 0, INT64_MAX); /* closing is not enough: the description lives on in the guest's file */
 	waitq_wake(&s->wq, 0);
 }
 

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Birth: clone(2), clone3(2), fork, vfork, and the instance's first process. Checks in the order of
+ * kernel/fork.c. The child is built completely, gets its host thread and vCPU (start.c), and is only
+ * then published; so a failure leaves no trace.
+ */
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+#include "emul/proc/lifecycle.h"
+#include "emul/proc/signal_internal.h"
+
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ULL
+#endif
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+#define CLONE_NAMESPACES \
+	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
+#define CSIGNAL_MASK 0xffu
+#define PID_NS_LEVELS 32 /* MAX_PID_NS_LEVEL */
+#define XSTATE_ALIGN 64
+
+/* --- checks ----------------------------------------------------------------------------------------------- */
+
+/* clone3_args_valid() */
+int task_clone3_check(const struct clone_request *rq)
+{
+	uint64_t known = 0xffffffffu | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP;
+
+	if (rq->set_tid_size > PID_NS_LEVELS || !rq->set_tid != !rq->set_tid_size)
+		return -EINVAL;
+	if (rq->exit_signal < 0 || rq->exit_signal > NSIG_LINUX)
+		return -EINVAL;
+	if (rq->flags & ~known)
+		return -EINVAL;
+	if (rq->flags & (CLONE_DETACHED | (CSIGNAL_MASK & ~(uint64_t)CLONE_NEWTIME)))
+		return -EINVAL;
+	if ((rq->flags & (CLONE_SIGHAND | CLONE_CLEAR_SIGHAND)) == (CLONE_SIGHAND | CLONE_CLEAR_SIGHAND))
+		return -EINVAL;
+	if ((rq->flags & (CLONE_THREAD | CLONE_PARENT)) && rq->exit_signal)
+		return -EINVAL;
+	if (!rq->stack != !rq->stack_size)
+		return -EINVAL;
+	if (rq->stack && (rq->stack >= USER_END || rq->stack_size > USER_END - rq->stack))
+		return -EINVAL;
+	return 0;
+}
+
+static long check_flags(const struct clone_request *rq)
+{
+	uint64_t f = rq->flags;
+
+	if ((f & CLONE_PIDFD) && (f & CLONE_PARENT_SETTID) && rq->pidfd == rq->parent_tid)
+		return -EINVAL;
+	if ((f & (CLONE_NEWNS | CLONE_FS)) == (CLONE_NEWNS | CLONE_FS) ||
+	    (f & (CLONE_NEWUSER | CLONE_FS)) == (CLONE_NEWUSER | CLONE_FS))
+		return -EINVAL;
+	if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
+		return -EINVAL;
+	if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
+		return -EINVAL;
+	if ((f & CLONE_THREAD) && (f & (CLONE_NEWUSER | CLONE_NEWPID)))
+		return -EINVAL;
+	if ((f & CLONE_PIDFD) && (f & (CLONE_DETACHED | CLONE_THREAD)))
+		return -EINVAL;
+	if (f & (CLONE_NAMESPACES | CLONE_INTO_CGROUP)) {
+		log_once("clone with flags %#llx: there are no namespaces and cgroups in here", (unsigned long long)f);
+		return -EPERM;
+	}
+	if ((f & CLONE_SETTLS) && rq->tls >= USER_END)
+		return -EPERM;
+	return 0;
+}
+
+/* tasks_lock held. */
+static long check_room_locked(struct task *t)
+{
+	const struct cred *c = t->fsc.cred;
+
+	if (pid_ntasks >= (unsigned)t->env->max_tasks)
+		return -EAGAIN;
+	if (c->uid && pid_ntasks >= proc_rlimit(t->proc, RLIMIT_NPROC) && !cred_capable(c, CAP_SYS_RESOURCE) &&
+	    !cred_capable(c, CAP_SYS_ADMIN))
+		return -EAGAIN;
+	return 0;
+}
+
+static long check(struct task *t, const struct clone_request *rq)
+{
+	long r = check_flags(rq);
+	bool pending;
+
+	if (r < 0)
+		return r;
+	mutex_lock(&tasks_lock);
+	r = check_room_locked(t);
+	mutex_unlock(&tasks_lock);
+	if (r < 0)
+		return r;
+	/* A signal from before a fork is handled before it: only one of the two gets it. */
+	mutex_lock(&t->proc->lock);
+	pending = signal_wants_locked(t);
+	mutex_unlock(&t->proc->lock);
+	return pending ? -ERESTARTNOINTR : 0;
+}
+
+/* CLONE_INTO set_tid: the id that is asked for, 0 = any. */
+static long read_set_tid(struct task *t, const struct clone_request *rq)
+{
+	uint32_t want;
+
+	if (!rq->set_tid_size)
+		return 0;
+	if (rq->set_tid_size > 1)
+		return -EINVAL; /* one pid namespace */
+	if (get_guest_u32(t->mm, rq->set_tid, &want) < 0)
+		return -EFAULT;
+	if ((int)want < 1)
+		return -EINVAL;
+	return cred_capable(t->fsc.cred, CAP_SYS_ADMIN) ? (long)want : -EPERM;
+}
+
+/* --- the child's parts ---------------------------------------------------------------------------------------- */
+
+static struct sighand *copy_sighand(struct proc *p, bool clear)
+{
+	struct sighand *s = sighand_new();
+
+	if (!s)
+		return NULL;
+	mutex_lock(&p->sighand->lock);
+	memcpy(s->action, p->sighand->action, sizeof(s->action));
+	mutex_unlock(&p->sighand->lock);
+	for (int sig = 1; clear && sig <= NSIG_LINUX; sig++)
+		if (s->action[sig].handler != HANDLER_IGN)
+			s->action[sig] = (struct sigact){ 0 };
+	return s;
+}
+
+static struct proc *copy_proc(struct task *t, const struct clone_request *rq)
+{
+	struct proc *p = t->proc, *c = proc_new(t->env);
+
+	if (!c)
+		return NULL;
+	c->sighand = rq->flags & CLONE_SIGHAND ? sighand_get(p->sighand) : copy_sighand(p, rq->flags & CLONE_CLEAR_SIGHAND);
+	c->exit_signal = rq->flags & CLONE_PARENT ? p->exit_signal : rq->exit_signal;
+	mutex_lock(&p->lock);
+	memcpy(c->limits, p->limits, sizeof(c->limits));
+	c->exe = p->exe;
+	path_get(&c->exe);
+	if (p->auxv) {
+		c->auxv = malloc(p->auxv_len);
+		if (c->auxv)
+			memcpy(c->auxv, p->auxv, p->auxv_len);
+		c->auxv_len = c->auxv ? p->auxv_len : 0;
+	}
+	mutex_unlock(&p->lock);
+	c->dumpable = p->dumpable;
+	c->thp_disable = p->thp_disable;
+	c->personality = p->personality;
+	c->oom_adj = p->oom_adj;
+	c->oom_score_adj = p->oom_score_adj;
+	if ((rq->flags & CLONE_VFORK) && c->sighand)
+		c->vfork = vfork_new();
+	if (!c->sighand || ((rq->flags & CLONE_VFORK) && !c->vfork)) {
+		proc_put(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* Memory, descriptors, directories: shared or copied. */
+static int copy_resources(struct task *t, struct task *c, uint64_t flags)
+{
+	int r = 0;
+
+	c->fds = flags & CLONE_FILES ? fdtab_get_ref(t->fds) : fdtab_copy(t->fds, ~0u);
+	c->fsc.fs = flags & CLONE_FS ? fs_get(t->fsc.fs) : fs_copy(t->fsc.fs);
+	if (!c->fds || !c->fsc.fs)
+		return -ENOMEM;
+	c->fsc.fowner = c->fds;
+	if (flags & CLONE_VM)
+		c->mm = mm_get(t->mm);
+	else
+		r = mm_fork(t->mm, &c->mm);
+	return r;
+}
+
+static void copy_regs(struct task *t, struct task *c, const struct clone_request *rq)
+{
+	c->regs = t->regs;
+	c->regs.rax = 0;
+	c->regs.orig_rax = ~(uint64_t)0;
+	if (rq->stack)
+		c->regs.rsp = rq->stack + rq->stack_size;
+	if (rq->flags & CLONE_SETTLS)
+		c->regs.fs_base = rq->tls;
+}
+
+static int copy_task(struct task *t, const struct clone_request *rq, struct proc *p, struct task **ret)
+{
+	struct task *c = task_new(t->env, p);
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	*ret = c;
+	c->fsc = t->fsc;
+	c->fsc.fs = NULL;
+	mutex_lock(&t->lock);
+	c->cred = cred_get(t->cred);
+	memcpy(c->comm, t->comm, sizeof(c->comm));
+	c->affinity = t->affinity;
+	c->policy = t->policy;
+	c->priority = t->priority;
+	c->nice = t->nice;
+	mutex_unlock(&t->lock);
+	c->fsc.cred = c->cred;
+	c->timer_slack = t->timer_slack;
+	c->no_new_privs = t->no_new_privs;
+	c->blocked = t->restore_mask ? t->saved_mask : t->blocked;
+	/* A child on the same memory must not run handlers on its parent's stack; a vforking parent sleeps. */
+	if ((rq->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)
+		c->altstack = t->altstack;
+	if (rq->flags & CLONE_CHILD_CLEARTID)
+		c->clear_child_tid = rq->child_tid;
+	copy_regs(t, c, rq);
+	r = copy_resources(t, c, rq->flags);
+	return r;
+}
+
+/* The parent's extended state; NULL in *ret: none yet. */
+static int copy_xstate(struct task *t, void **ret)
+{
+	size_t size = (t->env->platform->xstate_size + XSTATE_ALIGN - 1) & ~(size_t)(XSTATE_ALIGN - 1);
+	void *buf;
+	int r;
+
+	*ret = NULL;
+	if (!t->vcpu)
+		return 0;
+	buf = aligned_alloc(XSTATE_ALIGN, size);
+	if (!buf)
+		return -ENOMEM;
+	r = t->env->platform->ops->vcpu_get_xstate(t->vcpu, buf);
+	if (r < 0)
+		free(buf);
+	else
+		*ret = buf;
+	return r;
+}
+
+/* --- making it visible ------------------------------------------------------------------------------------------- */
+
+static void add_thread_locked(struct proc *p, struct task *c)
+{
+	list_add_tail(&p->threads, &c->thread_node);
+	p->nthreads++;
+	p->nlive++;
+	pid_ntasks++;
+	pid_add_locked(c);
+}
+
+static void add_proc_locked(struct task *t, struct task *c, const struct clone_request *rq)
+{
+	struct proc *p = t->proc, *n = c->proc;
+
+	n->pid = c->tid;
+	n->pgid = p->pgid;
+	n->sid = p->sid;
+	n->parent = rq->flags & CLONE_PARENT ? p->parent : p;
+	n->leader = task_get(c);
+	if (n->parent)
+		list_add_tail(&n->parent->children, &n->sibling);
+	pid_add_proc_locked(n);
+	mutex_lock(&n->lock);
+	add_thread_locked(n, c);
+	mutex_unlock(&n->lock);
+}
+
+/* Gives c its id and hangs it into all tables, unless its parent is about to die. */
+static long publish(struct task *t, struct task *c, const struct clone_request *rq, pid_t want)
+{
+	struct proc *p = t->proc;
+	long tid;
+
+	mutex_lock(&tasks_lock);
+	tid = check_room_locked(t);
+	if (tid == 0)
+		tid = pid_alloc_locked(want);
+	if (tid > 0) {
+		mutex_lock(&p->lock);
+		if (signal_thread_leaves_locked(t)) {
+			tid = -ERESTARTNOINTR;
+		} else {
+			c->tid = c->fsc.tid = (pid_t)tid;
+			if (c->proc == p) {
+				add_thread_locked(p, c);
+				if (p->group_stop)
+					task_kick_locked(c);
+			}
+		}
+		mutex_unlock(&p->lock);
+	}
+	if (tid > 0 && c->proc != p) {
+		c->fsc.pid = (pid_t)tid;
+		add_proc_locked(t, c, rq);
+	}
+	mutex_unlock(&tasks_lock);
+	return tid;
+}
+
+/* A descriptor for the child, reserved: -EFAULT and -EMFILE must come before it exists. */
+static int reserve_pidfd(struct task *t, struct task *c, const struct clone_request *rq, struct file **ret)
+{
+	int fd, r;
+
+	if (!(rq->flags & CLONE_PIDFD))
+		return -1;
+	fd = fdtab_reserve(t->fds, true, 0, (int)MIN(proc_rlimit(t->proc, RLIMIT_NOFILE), (uint64_t)INT32_MAX));
+	if (fd < 0)
+		return fd;
+	r = pidfd_new(c->proc, 0, ret);
+	if (r == 0)
+		r = put_guest_u32(t->mm, rq->pidfd, (uint32_t)fd);
+	if (r < 0) {
+		fdtab_unreserve(t->fds, fd);
+		file_put(steal(*ret));
+		return r;
+	}
+	return fd;
+}
+
+/* The child is complete but unknown: thread, id, words in memory; then it runs. */
+static long launch(struct task *t, struct task *c, const struct clone_request *rq)
+{
+	struct vfork_done *vfork = NULL;
+	AUTO(file) pidfile = NULL;
+	long tid, want = read_set_tid(t, rq);
+	void *xstate;
+	int fd, r;
+
+	if (want < 0)
+		return want;
+	fd = reserve_pidfd(t, c, rq, &pidfile);
+	if (fd < -1)
+		return fd;
+	r = copy_xstate(t, &xstate);
+	if (r == 0)
+		r = task_prepare_thread(c, xstate);
+	tid = r < 0 ? r : publish(t, c, rq, (pid_t)want);
+	if (tid < 0) {
+		if (c->start)
+			task_release_thread(c, false);
+		if (fd >= 0)
+			fdtab_unreserve(t->fds, fd);
+		return tid;
+	}
+	if (fd >= 0)
+		fdtab_fill(t->fds, fd, pidfile);
+	if (rq->flags & CLONE_PARENT_SETTID)
+		put_guest_u32(t->mm, rq->parent_tid, (uint32_t)tid);
+	if (rq->flags & CLONE_CHILD_SETTID)
+		put_guest_u32(c->mm, rq->child_tid, (uint32_t)tid);
+	if ((rq->flags & CLONE_VFORK) && c->proc != t->proc)
+		vfork = vfork_get(c->proc->vfork);
+	if (c->proc != t->proc)
+		proc_cpu_limit_changed(c->proc);
+	task_release_thread(c, true);
+	if (vfork) {
+		vfork_wait(t, vfork);
+		vfork_put(vfork);
+	}
+	return tid;
+}
+
+long task_clone(struct task *t, const struct clone_request *rq)
+{
+	bool thread = rq->flags & CLONE_THREAD;
+	struct proc *p;
+	struct task *c = NULL;
+	long r = check(t, rq);
+
+	if (r < 0)
+		return r;
+	p = thread ? proc_get(t->proc) : copy_proc(t, rq);
+	r = p ? copy_task(t, rq, p, &c) : -ENOMEM;
+	if (r == 0)
+		r = launch(t, c, rq);
+	task_put(c);
+	proc_put(p);
+	log_dbg(PROC, "%d: clone %#llx: %ld", t->tid, (unsigned long long)rq->flags, r);
+	return r;
+}
+
+/* --- the first one ---------------------------------------------------------------------------------------------------- */
+
+static void inherit_from_host(struct task *t)
+{
+	struct proc *p = t->proc;
+
+	for (int i = 0; i < NR_RLIMITS; i++)
+		if (prlimit64(0, i, NULL, &p->limits[i]) < 0)
+			p->limits[i] = (struct rlimit64){ RLIM64_INFINITY, RLIM64_INFINITY };
+	t->nice = getpriority(PRIO_PROCESS, 0);
+	if (sched_getaffinity(0, sizeof(t->affinity), &t->affinity) < 0)
+		t->affinity = t->env->cpus;
+	t->fsc.limit_fsize = p->limits[RLIMIT_FSIZE].rlim_cur;
+}
+
+static int fill_first(struct task *t, const struct path *root, const struct path *cwd, struct fdtab *fds)
+{
+	struct proc *p = t->proc;
+
+	p->sighand = sighand_new();
+	t->fsc.vfs = t->env->vfs;
+	t->fsc.cred = t->cred;
+	t->fsc.fs = fs_new(root, cwd, 022);
+	t->fds = fdtab_get_ref(fds);
+	t->fsc.fowner = fds;
+	if (!p->sighand || !t->fsc.fs)
+		return -ENOMEM;
+	inherit_from_host(t);
+	task_set_comm(t, "init");
+	return 0;
+}
+
+int task_first(struct instance_env *env, struct cred *cred, const struct path *root, const struct path *cwd, struct fdtab *fds,
+	       struct task **ret)
+{
+	struct proc *p = proc_new(env);
+	struct task *t = p ? task_new(env, p) : NULL;
+	int r;
+
+	if (!t) {
+		proc_put(p);
+		cred_put(cred);
+		return -ENOMEM;
+	}
+	t->cred = cred;
+	r = fill_first(t, root, cwd, fds);
+	if (r == 0) {
+		mutex_lock(&tasks_lock);
+		t->tid = p->pid = p->pgid = p->sid = pid_alloc_locked(0);
+		t->fsc.pid = t->fsc.tid = t->tid;
+		p->first = true;
+		p->leader = task_get(t);
+		pid_add_proc_locked(p);
+		mutex_lock(&p->lock);
+		add_thread_locked(p, t);
+		mutex_unlock(&p->lock);
+		mutex_unlock(&tasks_lock);
+		proc_cpu_limit_changed(p);
+		*ret = t; /* borrowed: the table holds it */
+	}
+	task_put(t);
+	proc_put(p);
+	return r;
+}

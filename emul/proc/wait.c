@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Children: telling the parent (SIGCHLD), wait4(2), waitid(2). kernel/exit.c, man 2 wait.
+ *
+ * Children are looked at under tasks_lock, the parent sleeps under its own lock. child_seq joins the
+ * two: every change of a child counts it up and wakes; a sleeper looks again if it moved since its look.
+ */
+#include <string.h>
+#include <sys/wait.h>
+
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+#include "emul/proc/lifecycle.h"
+#include "emul/proc/signal_internal.h"
+
+#ifndef __WNOTHREAD
+#define __WNOTHREAD 0x20000000
+#define __WALL 0x40000000
+#define __WCLONE 0x80000000
+#endif
+#define NS_PER_TICK 10000000u /* si_utime counts in USER_HZ */
+
+/* --- the parent is told ------------------------------------------------------------------------------------ */
+
+void proc_child_changed(struct proc *parent)
+{
+	mutex_lock(&parent->lock);
+	parent->child_seq++;
+	waitq_wake(&parent->child_wq, 0);
+	mutex_unlock(&parent->lock);
+}
+
+static uid_t uid_of_locked(struct proc *p)
+{
+	AUTO(cred) c = p->leader ? task_get_cred(p->leader) : NULL;
+
+	return c ? c->uid : 0;
+}
+
+static siginfo_t child_info(struct proc *p, int code, int status)
+{
+	struct rusage_sum sum;
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	proc_usage_sum(p, &sum);
+	info.si_signo = SIGCHLD;
+	info.si_code = code;
+	info.si_pid = p->pid;
+	info.si_uid = uid_of_locked(p);
+	info.si_status = status;
+	info.si_utime = (clock_t)(sum.utime_ns / NS_PER_TICK);
+	info.si_stime = (clock_t)(sum.stime_ns / NS_PER_TICK);
+	return info;
+}
+
+static siginfo_t exit_info(struct proc *p)
+{
+	int s = p->exit_status;
+
+	if (s & 0x7f)
+		return child_info(p, s & 0x80 ? CLD_DUMPED : CLD_KILLED, s & 0x7f);
+	return child_info(p, CLD_EXITED, s >> 8 & 0xff);
+}
+
+static void send_child_signal(struct proc *parent, int sig, siginfo_t *info)
+{
+	info->si_signo = sig;
+	mutex_lock(&parent->lock);
+	signal_send_locked(parent, NULL, sig, info, false, NULL);
+	mutex_unlock(&parent->lock);
+}
+
+bool proc_notify_exit_locked(struct proc *p)
+{
+	struct proc *parent = p->parent;
+	int sig = p->exit_signal;
+	bool nobody_waits = false;
+	struct sigact a;
+
+	mutex_assert_held(&tasks_lock);
+	if (!parent)
+		return true;
+	a = signal_get_action(parent, SIGCHLD);
+	/* POSIX: a parent that ignores SIGCHLD, or says SA_NOCLDWAIT, leaves no zombies. */
+	if (sig == SIGCHLD && (a.handler == HANDLER_IGN || (a.flags & SA_NOCLDWAIT))) {
+		nobody_waits = true;
+		if (a.handler == HANDLER_IGN)
+			sig = 0;
+	}
+	if (signal_valid(sig)) {
+		siginfo_t info = exit_info(p);
+
+		send_child_signal(parent, sig, &info);
+	}
+	proc_child_changed(parent);
+	return nobody_waits;
+}
+
+void proc_notify_stop(struct proc *p, int why)
+{
+	struct proc *parent;
+	struct sigact a;
+
+	mutex_lock(&tasks_lock);
+	parent = p->parent;
+	if (parent) {
+		a = signal_get_action(parent, SIGCHLD);
+		if (a.handler != HANDLER_IGN && !(a.flags & SA_NOCLDSTOP)) {
+			siginfo_t info = child_info(p, why, why == CLD_CONTINUED ? SIGCONT : p->stop_signal);
+
+			send_child_signal(parent, SIGCHLD, &info);
+		}
+		proc_child_changed(parent);
+	}
+	mutex_unlock(&tasks_lock);
+}
+
+/* --- wait ----------------------------------------------------------------------------------------------------- */
+
+struct wait_for {
+	int idtype;
+	pid_t id;
+	struct proc *one;      /* P_PIDFD; counted */
+	int options;
+	siginfo_t info;
+	int status;
+	struct rusage_sum usage;
+};
+
+static bool is_meant(const struct wait_for *w, struct proc *c)
+{
+	switch (w->idtype) {
+	case P_PID: if (c->pid != w->id) return false; break;
+	case P_PGID: if (c->pgid != w->id) return false; break;
+	case P_PIDFD: if (c != w->one) return false; break;
+	default: break;
+	}
+	if (w->options & __WALL)
+		return true;
+	/* A "clone" child is one that does not end with SIGCHLD. */
+	return (c->exit_signal != SIGCHLD) == !!(w->options & (int)__WCLONE);
+}
+
+static void add_up(struct proc *parent, struct proc *c, struct rusage_sum *ret)
+{
+	proc_usage_sum(c, ret);
+	mutex_lock(&c->lock);
+	usage_add(ret, &c->dead_children);
+	mutex_unlock(&c->lock);
+	mutex_lock(&parent->lock);
+	usage_add(&parent->dead_children, ret);
+	mutex_unlock(&parent->lock);
+}
+
+/* tasks_lock held. true: c has something to report, it is in *w. */
+static bool take_zombie(struct proc *parent, struct proc *c, struct wait_for *w)
+{
+	w->info = exit_info(c);
+	w->status = c->exit_status;
+	if (w->options & WNOWAIT) {
+		proc_usage_sum(c, &w->usage);
+		return true;
+	}
+	add_up(parent, c, &w->usage);
+	proc_reap_locked(c);
+	return true;
+}
+
+static bool take_stop(struct proc *c, struct wait_for *w)
+{
+	bool keep = w->options & WNOWAIT, stopped = false, continued = false;
+	int sig;
+
+	mutex_lock(&c->lock);
+	sig = c->stop_signal;
+	if ((w->options & WSTOPPED) && c->stopped && !c->stop_reported) {
+		stopped = true;
+		c->stop_reported = !keep;
+	} else if ((w->options & WCONTINUED) && c->continued && !c->cont_reported) {
+		continued = true;
+		c->cont_reported = !keep;
+		if (!keep)
+			c->continued = false;
+	}
+	mutex_unlock(&c->lock);
+	if (!stopped && !continued)
+		return false;
+	w->info = child_info(c, stopped ? CLD_STOPPED : CLD_CONTINUED, stopped ? sig : SIGCONT);
+	w->status = stopped ? sig << 8 | 0x7f : 0xffff;
+	proc_usage_sum(c, &w->usage);
+	return true;
+}
+
+/* One look at all children: pid, 0 (none ready), -ECHILD. */
+static long look(struct proc *p, struct wait_for *w)
+{
+	struct proc *c, *next;
+	long r = -ECHILD;
+
+	mutex_lock(&tasks_lock);
+	list_for_each_safe(c, next, &p->children, sibling) {
+		pid_t pid = c->pid;
+
+		if (!is_meant(w, c))
+			continue;
+		r = 0;
+		if (c->zombie ? (w->options & WEXITED) && take_zombie(p, c, w) : take_stop(c, w)) {
+			r = pid;
+			break;
+		}
+	}
+	mutex_unlock(&tasks_lock);
+	return r;
+}
+
+static long wait_loop(struct task *t, struct wait_for *w)
+{
+	struct proc *p = t->proc;
+	long r;
+	int slept = 0;
+
+	for (;;) {
+		uint64_t seq;
+
+		mutex_lock(&p->lock);
+		seq = p->child_seq;
+		mutex_unlock(&p->lock);
+		r = look(p, w);
+		if (r != 0 || (w->options & WNOHANG))
+			return r;
+		if (slept < 0)
+			return slept;
+		mutex_lock(&p->lock);
+		while (p->child_seq == seq && slept == 0)
+			slept = waitq_sleep(&p->child_wq, &p->lock, FOREVER);
+		mutex_unlock(&p->lock);
+	}
+}
+
+static int resolve_id(struct task *t, int idtype, pid_t id, struct wait_for *w)
+{
+	AUTO(file) f = NULL;
+
+	switch (idtype) {
+	case P_ALL:
+		return 0;
+	case P_PID:
+		return id > 0 ? 0 : -EINVAL;
+	case P_PGID:
+		if (id < 0)
+			return -EINVAL;
+		if (id == 0) {
+			mutex_lock(&tasks_lock);
+			w->id = t->proc->pgid;
+			mutex_unlock(&tasks_lock);
+		}
+		return 0;
+	case P_PIDFD:
+		if (id < 0)
+			return -EINVAL;
+		f = fdtab_get(t->fds, id);
+		w->one = f ? pidfd_proc(f) : NULL;
+		if (f && (file_flags(f) & O_NONBLOCK))
+			w->options |= WNOHANG;
+		return w->one ? 0 : -EBADF;
+	default:
+		return -EINVAL;
+	}
+}
+
+static void usage_to_rusage(const struct rusage_sum *s, struct rusage *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->ru_utime = (struct timeval){ (time_t)(s->utime_ns / 1000000000), (suseconds_t)(s->utime_ns / 1000 % 1000000) };
+	ret->ru_stime = (struct timeval){ (time_t)(s->stime_ns / 1000000000), (suseconds_t)(s->stime_ns / 1000 % 1000000) };
+	ret->ru_maxrss = (long)(s->maxrss / 1024);
+	ret->ru_minflt = (long)s->minflt;
+	ret->ru_majflt = (long)s->majflt;
+	ret->ru_nvcsw = (long)s->nvcsw;
+	ret->ru_nivcsw = (long)s->nivcsw;
+}
+
+long proc_wait(struct task *t, int idtype, pid_t id, int options, siginfo_t *ret_info, int *ret_status, struct rusage *ret_usage)
+{
+	struct wait_for w = { .idtype = idtype, .id = id, .options = options };
+	long r = resolve_id(t, idtype, id, &w);
+
+	if (r == 0)
+		r = wait_loop(t, &w);
+	if (r == 0 && w.one && (options & WNOHANG) == 0 && (w.options & WNOHANG))
+		r = -EAGAIN; /* a non-blocking pidfd */
+	if (r > 0) {
+		if (ret_info)
+			*ret_info = w.info;
+		if (ret_status)
+			*ret_status = w.status;
+		if (ret_usage)
+			usage_to_rusage(&w.usage, ret_usage);
+	}
+	proc_put(w.one);
+	return r;
+}

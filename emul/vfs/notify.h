@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inotify's hooks: what the calls of vfs.h and the file code report. notify.c implements them and inotify files
+ * on top; an inode has the list of its watches (inode.h: watch_lock, watches, nwatches).
+ */
+#ifndef EMUL_VFS_NOTIFY_H
+#define EMUL_VFS_NOTIFY_H
+
+#include <stdint.h>
+#include <sys/inotify.h>
+
+struct inode;
+struct path;
+
+/* An event on i itself (ACCESS, MODIFY, ATTRIB, OPEN, CLOSE_*, DELETE_SELF, MOVE_SELF) and, with dir and name, on its directory. */
+void notify_inode(struct inode *i, struct inode *dir, const char *name, uint32_t mask, uint32_t cookie);
+/* For a path or file: finds directory and name itself. */
+void notify_path(const struct path *p, uint32_t mask);
+uint32_t notify_cookie(void); /* for MOVED_FROM, MOVED_TO */
+void notify_inode_gone(struct inode *i); /* from inode_fini(): watches end with IN_IGNORED */
+
+#endif
