@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Extended processor state in XSAVE's standard format, as signal frames hold it. */
+/* host syscalls: ioctl */
+#include <cpuid.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "emul/base/err.h"
+#include "vmm/machine.h"
+
+#define XFEATURES_AMX ((uint64_t)3 << 17) /* needs arch_prctl(ARCH_REQ_XCOMP_PERM), which programs are not given */
+#define XSAVE_HEADER 512
+#define XSAVE_LEAST 576
+
+static uint64_t host_xcr0(void)
+{
+	uint32_t a, d;
+
+	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+	return a | (uint64_t)d << 32;
+}
+
+/* What KVM says that a guest may have; 0: nothing said. */
+static uint64_t supported_xcr0(struct machine *m)
+{
+	for (unsigned i = 0; i < m->cpuid->nent; i++) {
+		struct kvm_cpuid_entry2 *e = &m->cpuid->entries[i];
+
+		if (e->function == 0xd && e->index == 0)
+			return e->eax | (uint64_t)e->edx << 32;
+	}
+	return 0;
+}
+
+int fpu_init(struct machine *m)
+{
+	unsigned a, b, c, d;
+	uint64_t supported = supported_xcr0(m);
+	size_t size = XSAVE_LEAST;
+
+	m->xcr0 = host_xcr0() & ~XFEATURES_AMX;
+	if (supported)
+		m->xcr0 &= supported;
+	m->xcr0 |= 3;
+	for (unsigned i = 2; i < 63; i++) {
+		if (!(m->xcr0 >> i & 1))
+			continue;
+		__cpuid_count(0xd, i, a, b, c, d);
+		size = MAX(size, (size_t)b + a);
+	}
+	m->platform.xstate_size = size;
+	m->platform.xfeatures = m->xcr0;
+	return size <= sizeof(struct kvm_xsave) ? 0 : -ENOTSUP;
+}
+
+int fpu_get(struct vcpu *v, void *buf)
+{
+	struct kvm_xsave x;
+	long r = HOST(ioctl(v->fd, KVM_GET_XSAVE, &x));
+
+	if (r == 0)
+		memcpy(buf, &x, v->m->platform.xstate_size);
+	return (int)r;
+}
+
+int fpu_set(struct vcpu *v, const void *buf)
+{
+	struct kvm_xsave x = { 0 };
+
+	memcpy(&x, buf, v->m->platform.xstate_size);
+	return (int)HOST(ioctl(v->fd, KVM_SET_XSAVE, &x));
+}
+
+void fpu_reset(struct vcpu *v)
+{
+	struct kvm_xsave x = { 0 };
+	const uint16_t fcw = 0x37f;
+	const uint32_t mxcsr = 0x1f80;
+	const uint64_t xstate_bv = 3; /* x87 and SSE from here; the rest to its initial state */
+
+	memcpy((uint8_t *)&x, &fcw, sizeof(fcw));
+	memcpy((uint8_t *)&x + 24, &mxcsr, sizeof(mxcsr));
+	memcpy((uint8_t *)&x + XSAVE_HEADER, &xstate_bv, sizeof(xstate_bv));
+	(void)ioctl(v->fd, KVM_SET_XSAVE, &x);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The upper half of every address space: what the processor needs to leave ring 3. GDT, IDT and
+ * one-instruction fault stubs for all, TSS, exception stack, gate and data page for each vCPU.
+ */
+#include <string.h>
+
+#include "emul/base/err.h"
+#include "guest-rt/abi.h"
+#include "vmm/machine.h"
+
+extern const uint8_t rt_gate[], rt_gate_end[], rt_stubs[], rt_stubs_end[];
+
+#define K_RW (PTE_P | PTE_W | PTE_NX)
+#define K_RX (PTE_P)
+
+/* A zeroed page at gva; its host address in *ret. */
+static int add_page(struct machine *m, gva_t gva, uint64_t flags, gpa_t *ret_gpa, void **ret)
+{
+	gpa_t g = table_alloc(m);
+
+	if (g == GPA_NONE)
+		return -ENOMEM;
+	*ret = gpa_hva(m, g);
+	if (ret_gpa)
+		*ret_gpa = g;
+	return kernel_map(m, gva, g, flags);
+}
+
+static void fill_gdt(uint64_t *gdt)
+{
+	gdt[RT_KERNEL_CS / 8] = 0x00af9b000000ffff;
+	gdt[RT_KERNEL_DS / 8] = 0x00cf93000000ffff;
+	gdt[4] = 0x00cffb000000ffff; /* 32-bit user code: STAR wants its place */
+	gdt[RT_USER_DS / 8] = 0x00cff3000000ffff;
+	gdt[RT_USER_CS / 8] = 0x00affb000000ffff;
+}
+
+/* Only int3 and int 4 may be asked for by programs; `int 14` is a protection fault, as on Linux. */
+static void fill_idt(uint64_t *idt)
+{
+	for (unsigned i = 0; i < RT_VECTORS; i++) {
+		uint64_t h = RT_STUBS + i * RT_STUB_SIZE, type = i == 3 || i == 4 ? 0xee : 0x8e;
+
+		idt[2 * i] = (h & 0xffff) | (uint64_t)RT_KERNEL_CS << 16 | type << 40 | (h >> 16 & 0xffff) << 48;
+		idt[2 * i + 1] = h >> 32;
+	}
+}
+
+int kernel_init(struct machine *m)
+{
+	void *gdt, *idt, *stubs;
+
+	m->kernel_table = table_alloc(m);
+	if (m->kernel_table == GPA_NONE || add_page(m, RT_GDT, K_RW, NULL, &gdt) < 0 ||
+	    add_page(m, RT_IDT, K_RW, NULL, &idt) < 0 || add_page(m, RT_STUBS, K_RX, NULL, &stubs) < 0)
+		return -ENOMEM;
+	fill_gdt(gdt);
+	fill_idt(idt);
+	memcpy(stubs, rt_stubs, (size_t)(rt_stubs_end - rt_stubs));
+	m->empty = aspace_new(&m->platform);
+	return m->empty ? 0 : -ENOMEM;
+}
+
+/* The TSS: the exception stack, and a bitmap that opens no port, or the gate's alone. */
+#define TSS_RSP0 4
+#define TSS_IOMAP_BASE 102
+#define TSS_IOMAP 104
+#define TSS_IOMAP_BYTES 32 /* ports 0..255; beyond the limit nothing is permitted */
+
+static void fill_tss(struct vcpu *v, uint8_t *tss)
+{
+	uint64_t rsp0 = RT_VCPU(v->index) + RT_STACK + PAGE_SIZE;
+	uint16_t base = TSS_IOMAP;
+
+	memcpy(tss + TSS_RSP0, &rsp0, sizeof(rsp0));
+	memcpy(tss + TSS_IOMAP_BASE, &base, sizeof(base));
+	memset(tss + TSS_IOMAP, 0xff, TSS_IOMAP_BYTES + 1);
+}
+
+int kernel_map_gate(struct vcpu *v)
+{
+	struct machine *m = v->m;
+	uint8_t *tss = gpa_hva(m, v->pages[VCPU_PAGE_TSS]);
+
+	/* Deprivileged, the gate runs in ring 3: its page is the program's to execute, its port open to 4-byte outs. */
+	memset(tss + TSS_IOMAP + RT_GATE_PORT / 8, 0xff, 2);
+	if (!m->hardware)
+		for (unsigned port = RT_GATE_PORT; port < RT_GATE_PORT + 4; port++)
+			tss[TSS_IOMAP + port / 8] &= (uint8_t)~(1u << port % 8);
+	return kernel_map(m, v->gate, v->pages[VCPU_PAGE_GATE], K_RX | (m->hardware ? 0 : PTE_U));
+}
+
+int kernel_map_vcpu(struct vcpu *v)
+{
+	struct machine *m = v->m;
+	gva_t base = RT_VCPU(v->index);
+	void *tss, *stack, *gate, *data;
+
+	v->gate = base + RT_GATE;
+	if (add_page(m, base + RT_TSS, K_RW, &v->pages[VCPU_PAGE_TSS], &tss) < 0 ||
+	    add_page(m, base + RT_STACK, K_RW, &v->pages[VCPU_PAGE_STACK], &stack) < 0 ||
+	    add_page(m, base + RT_DATA, K_RW, &v->pages[VCPU_PAGE_DATA], &data) < 0)
+		return -ENOMEM;
+	v->pages[VCPU_PAGE_GATE] = table_alloc(m);
+	if (v->pages[VCPU_PAGE_GATE] == GPA_NONE)
+		return -ENOMEM;
+	gate = gpa_hva(m, v->pages[VCPU_PAGE_GATE]);
+	memcpy(gate, rt_gate, (size_t)(rt_gate_end - rt_gate));
+	v->stack_top = (uint64_t *)((uint8_t *)stack + PAGE_SIZE);
+	fill_tss(v, tss);
+	return kernel_map_gate(v);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The VM of one instance, and what the files of vmm/ share.
+ *
+ *   kvm.c  the device and its capabilities      memory.c  chunks, file windows, flushing      pagetable.c  address spaces
+ *   kernel.c  the upper half: GDT, IDT, stubs, per-vCPU pages      vcpu.c  the pool, entering      exit.c  what an exit means
+ *   fpu.c  extended state      vdso.c  the host's vDSO      platform.c  platform.h's ops over all this
+ *
+ * Lock order: memory_lock, table_lock, pool_lock are each taken alone.
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include <linux/kvm.h>
+
+#include "emul/base/mutex.h"
+#include "emul/base/platform.h"
+
+#define GPA_UNIT_SHIFT 26 /* every slot starts at a multiple of 64 MiB */
+#define GPA_UNIT ((gpa_t)1 << GPA_UNIT_SHIFT)
+#define GPA_UNITS 8192    /* 512 GiB of guest physical space */
+#define GPA_WINDOWS ((gpa_t)256 << 30) /* windows from here on, frames below */
+#define VCPU_MAX 1024
+
+struct machine {
+	struct platform platform;
+
+	/* constant after creation */
+	int kvm_fd, vm_fd, uffd;
+	size_t run_size;
+	bool hardware;            /* trap model: the gate runs at CPL 0 */
+	unsigned max_vcpus;
+	struct kvm_cpuid2 *cpuid;
+	uint64_t cr4, xcr0;
+	gpa_t vdso_gpa;
+	size_t vdso_size;         /* 0: none */
+	gpa_t kernel_table;       /* PDPT of PML4 slot RT_PML4_SLOT, in every root */
+	struct aspace *empty;     /* the upper half alone: for vCPUs without a program */
+
+	/* memory_lock */
+	struct mutex memory_lock;
+	uint32_t next_slot;
+	gpa_t next_frame_gpa, next_window_gpa;
+	struct window_slot *windows;
+	/* written once under memory_lock, read without */
+	uint8_t *_Atomic hva_of[GPA_UNITS];
+
+	/* table_lock: pages for page tables */
+	struct mutex table_lock;
+	gpa_t table_next, table_end;
+	gpa_t table_free;         /* list through the first word of each page */
+	struct aspace *free_roots, *stale_roots; /* stale: see aspace_unmap() */
+	unsigned nstale;
+	uint64_t ntables;
+
+	/* pool_lock */
+	struct mutex pool_lock;
+	struct vcpu *idle;
+	unsigned nvcpus;
+};
+
+static inline struct machine *machine_of(struct platform *p) { return (struct machine *)p; }
+static inline void *gpa_hva(struct machine *m, gpa_t gpa)
+{
+	return atomic_load_explicit(&m->hva_of[gpa >> GPA_UNIT_SHIFT], memory_order_acquire) + (gpa & (GPA_UNIT - 1));
+}
+static inline bool gpa_is_vdso(struct machine *m, gpa_t gpa) { return gpa - m->vdso_gpa < m->vdso_size; }
+static inline bool gpa_is_window(gpa_t gpa) { return gpa >= GPA_WINDOWS; }
+
+/* kvm.c: 0, or -1 and a line in err. */
+int kvm_open(struct machine *m, const char *device, char *err, size_t err_size);
+
+/* memory.c */
+int memory_init(struct machine *m);
+int memory_add_slot(struct machine *m, gpa_t gpa, void *hva, size_t size, uint32_t flags); /* memory_lock held */
+int memory_grow(struct platform *p, size_t size, gpa_t *ret_gpa, void **ret_hva);
+int memory_populate(struct platform *p, gpa_t gpa, size_t len);
+void memory_discard(struct platform *p, gpa_t gpa, size_t len);
+int memory_window_map(struct platform *p, int fd, off_t off, size_t len, int prot, gpa_t *ret_gpa, void **ret_hva);
+void memory_window_unmap(struct platform *p, gpa_t gpa, size_t len);
+/* No vCPU uses translations to these bytes any more when it returns. */
+void memory_zap(struct machine *m, gpa_t gpa, size_t len);
+/* No vCPU uses any cached page-table structure any more: after changes of non-leaf entries. */
+void memory_flush_tables(struct machine *m);
+
+/* pagetable.c */
+gpa_t table_alloc(struct machine *m);       /* a zeroed page; GPA_NONE */
+void table_release(struct machine *m, gpa_t gpa); /* no entry points to it, and memory_flush_tables() has run */
+int kernel_map(struct machine *m, gva_t gva, gpa_t gpa, uint64_t flags); /* one page of the upper half */
+gpa_t aspace_root(struct aspace *as);
+struct aspace *aspace_new(struct platform *p);
+void aspace_free(struct aspace *as);
+int aspace_map(struct aspace *as, gva_t gva, gpa_t gpa, size_t len, int prot);
+void aspace_unmap(struct aspace *as, gva_t gva, size_t len, as_unmapped_fn fn, void *ctx);
+int aspace_protect(struct aspace *as, gva_t gva, size_t len, int prot);
+bool aspace_lookup(struct aspace *as, gva_t gva, struct as_mapping *ret);
+void pagetable_init(struct machine *m);
+
+#define PTE_P ((uint64_t)1 << 0)
+#define PTE_W ((uint64_t)1 << 1)
+#define PTE_U ((uint64_t)1 << 2)
+#define PTE_A ((uint64_t)1 << 5)
+#define PTE_D ((uint64_t)1 << 6)
+#define PTE_PS ((uint64_t)1 << 7)
+#define PTE_HELD ((uint64_t)1 << 9) /* software: not present, but the frame is kept (PROT_NONE) */
+#define PTE_NX ((uint64_t)1 << 63)
+#define PTE_ADDR ((uint64_t)0x000ffffffffff000)
+
+/* kernel.c */
+int kernel_init(struct machine *m);              /* GDT, IDT, stubs */
+int kernel_map_vcpu(struct vcpu *v);             /* its own pages */
+int kernel_map_gate(struct vcpu *v);             /* the gate, as the trap model wants it */
+
+/* vcpu.c */
+enum { VCPU_PAGE_TSS, VCPU_PAGE_STACK, VCPU_PAGE_GATE, VCPU_PAGE_DATA, VCPU_PAGES };
+
+struct vcpu {
+	struct machine *m;         /* constant, as all down to `pages` */
+	int fd;
+	unsigned index;
+	struct kvm_run *run;
+	gva_t gate;
+	gpa_t pages[VCPU_PAGES];
+	uint64_t *stack_top;       /* host pointer just past the exception stack */
+	struct vcpu *next_idle;    /* pool_lock */
+	/* only its own thread */
+	struct aspace *as;         /* NULL: none */
+	uint64_t cr3;              /* wanted */
+	bool at_cpl0;              /* the last exit was in a stub or a ring-0 gate: segments must be set */
+	bool broken;               /* the host refused to run it: never again */
+	unsigned nfaults;          /* KVM_RUN's -EFAULTs in a row */
+	/* any thread */
+	_Atomic bool kicked, in_run;
+	_Atomic int tid;
+};
+int vcpus_init(struct machine *m, char *err, size_t err_size); /* makes the first one and finds out the trap model */
+int vcpu_take(struct platform *p, struct vcpu **ret);
+void vcpu_give_back(struct vcpu *v);
+int vcpu_set_root(struct vcpu *v, struct aspace *as);
+void vcpu_enter(struct vcpu *v, struct uregs *r, struct vcpu_event *ev);
+void vcpu_kick(struct vcpu *v);
+void vcpus_fini(struct machine *m);
+/* The processor's state as it enters ring 3 for the first time. */
+int vcpu_init_state(struct vcpu *v);
+
+/* exit.c: what KVM_RUN's return means; error: 0 or its -errno. false: nothing for the caller, enter again. */
+bool exit_decode(struct vcpu *v, long error, struct uregs *r, struct vcpu_event *ev);
+
+/* fpu.c */
+int fpu_init(struct machine *m);
+int fpu_get(struct vcpu *v, void *buf);
+int fpu_set(struct vcpu *v, const void *buf);
+void fpu_reset(struct vcpu *v);
+
+/* vdso.c */
+void vdso_init(struct machine *m);
+
+#endif

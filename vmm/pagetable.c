@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces: page-table roots over the instance's memory, written by the VMM.
+ *
+ * Rules (docs/host-kvm.md has the measurements behind them):
+ *  - Entries are written with A and D set: KVM then maps neighbours ahead, and never writes to a table.
+ *  - A leaf that narrows, goes or changes its frame: the entry first, then a zap of the old frame. Zaps are
+ *    collected and done together, before anybody is told that a frame is free.
+ *  - A non-leaf entry, and the change between a 2 MiB leaf and a table, is made only through "absent", and with
+ *    memory_flush_tables(): shadow paging would go on using the old table.
+ *  - A root and its tables stay together: a freed root is used again as it is, unless it has grown large.
+ *  - The host's vDSO cannot be zapped. Where its leaves went the root is stale: old translations to these public,
+ *    read-only pages may live on until the next memory_flush_tables(), which comes before anything else is mapped
+ *    there. Most roots get stale when a program ends; a pool of them shares one flush.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "emul/base/err.h"
+#include "guest-rt/abi.h"
+#include "vmm/machine.h"
+
+#define ENTRIES 512
+#define TABLE_CHUNK ((size_t)4 << 20)
+#define KEEP_TABLES 64 /* a free root with more gives them back */
+#define PENDING 128
+#define STALE_MAX 64 /* roots that wait for a flush */
+
+struct aspace {
+	struct machine *m;
+	struct aspace *next_free;
+	gpa_t root;
+	unsigned ntables; /* below the root, upper half not counted */
+	gva_t stale_start, stale_end; /* empty: start == end */
+};
+
+/* --- table pages ----------------------------------------------------------------------------- */
+
+static uint64_t *entries(struct machine *m, gpa_t table)
+{
+	return gpa_hva(m, table);
+}
+
+gpa_t table_alloc(struct machine *m)
+{
+	gpa_t t = GPA_NONE;
+
+	mutex_lock(&m->table_lock);
+	if (m->table_free) {
+		t = m->table_free;
+		m->table_free = *entries(m, t);
+	} else {
+		void *hva;
+
+		if (m->table_next == m->table_end && memory_grow(&m->platform, TABLE_CHUNK, &m->table_next, &hva) == 0)
+			m->table_end = m->table_next + TABLE_CHUNK;
+		if (m->table_next < m->table_end) {
+			t = m->table_next;
+			m->table_next += PAGE_SIZE;
+		}
+	}
+	if (t != GPA_NONE)
+		m->ntables++;
+	mutex_unlock(&m->table_lock);
+	if (t != GPA_NONE)
+		memset(entries(m, t), 0, PAGE_SIZE);
+	return t;
+}
+
+void table_release(struct machine *m, gpa_t t)
+{
+	mutex_lock(&m->table_lock);
+	*entries(m, t) = m->table_free;
+	m->table_free = t;
+	m->ntables--;
+	mutex_unlock(&m->table_lock);
+}
+
+static unsigned slot_of(gva_t gva, int level)
+{
+	return gva >> (PAGE_SHIFT + 9 * (level - 1)) & (ENTRIES - 1);
+}
+
+static bool is_table(uint64_t e)
+{
+	return (e & PTE_P) && !(e & PTE_PS);
+}
+
+/* Another CPU's walker reads entries while we write them. */
+static uint64_t entry_get(uint64_t *e)
+{
+	return __atomic_load_n(e, __ATOMIC_RELAXED);
+}
+
+static void entry_set(uint64_t *e, uint64_t v)
+{
+	__atomic_store_n(e, v, __ATOMIC_RELEASE);
+}
+
+/* --- the upper half ---------------------------------------------------------------------------- */
+
+int kernel_map(struct machine *m, gva_t gva, gpa_t gpa, uint64_t flags)
+{
+	gpa_t t = m->kernel_table;
+
+	for (int level = 3; level > 1; level--) {
+		uint64_t *e = entries(m, t) + slot_of(gva, level);
+
+		if (!*e) {
+			gpa_t n = table_alloc(m);
+
+			if (n == GPA_NONE)
+				return -ENOMEM;
+			/* U here permits what the leaf permits: gates are user pages in the deprivileged model */
+			entry_set(e, n | PTE_P | PTE_W | PTE_U | PTE_A);
+		}
+		t = *e & PTE_ADDR;
+	}
+	entry_set(entries(m, t) + slot_of(gva, 1), gpa | flags | PTE_A | PTE_D);
+	return 0;
+}
+
+/* --- collected zaps ------------------------------------------------------------------------------ */
+
+struct run { gva_t gva; gpa_t gpa; size_t len; };
+
+struct batch {
+	struct machine *m;
+	struct aspace *as;
+	as_unmapped_fn fn; /* NULL: only zap */
+	void *ctx;
+	unsigned n;
+	struct run run[PENDING];
+};
+
+static void mark_stale(struct aspace *as, gva_t gva, size_t len)
+{
+	if (as->stale_start == as->stale_end)
+		as->stale_start = gva, as->stale_end = gva + len;
+	as->stale_start = MIN(as->stale_start, gva);
+	as->stale_end = MAX(as->stale_end, gva + len);
+}
+
+static void batch_flush(struct batch *b)
+{
+	struct run *r = b->run;
+
+	/* Frames that lie together are zapped together, whatever their order of addresses. */
+	for (unsigned i = 0; i < b->n;) {
+		gpa_t start = r[i].gpa;
+		size_t len = r[i].len;
+
+		for (i++; i < b->n && r[i].gpa == start + len && (start >> GPA_UNIT_SHIFT) == (r[i].gpa >> GPA_UNIT_SHIFT); i++)
+			len += r[i].len;
+		if (gpa_is_vdso(b->m, start))
+			mark_stale(b->as, r[i - 1].gva + r[i - 1].len - len, len);
+		else
+			memory_zap(b->m, start, len);
+	}
+	if (b->fn)
+		for (unsigned i = 0; i < b->n; i++)
+			b->fn(b->ctx, r[i].gva, r[i].gpa, r[i].len);
+	b->n = 0;
+}
+
+static void batch_add(struct batch *b, gva_t gva, gpa_t gpa, size_t len)
+{
+	struct run *last = b->n ? &b->run[b->n - 1] : NULL;
+
+	if (last && last->gva + last->len == gva && last->gpa + last->len == gpa &&
+	    last->gpa >> GPA_UNIT_SHIFT == gpa >> GPA_UNIT_SHIFT) {
+		last->len += len;
+		return;
+	}
+	if (b->n == PENDING)
+		batch_flush(b);
+	b->run[b->n++] = (struct run){ gva, gpa, len };
+}
+
+/* --- leaves ----------------------------------------------------------------------------------------- */
+
+static uint64_t leaf(gpa_t gpa, int prot)
+{
+	if (prot == PROT_NONE)
+		return gpa | PTE_HELD | PTE_NX;
+	return gpa | PTE_P | PTE_U | PTE_A | PTE_D | (prot & PROT_WRITE ? PTE_W : 0) | (prot & PROT_EXEC ? 0 : PTE_NX);
+}
+
+static int leaf_prot(uint64_t e)
+{
+	if (!(e & PTE_P))
+		return PROT_NONE;
+	return PROT_READ | (e & PTE_W ? PROT_WRITE : 0) | (e & PTE_NX ? 0 : PROT_EXEC);
+}
+
+static bool in_use(uint64_t e)
+{
+	return e & (PTE_P | PTE_HELD);
+}
+
+/* Does going from old to new take something away that a CPU may have cached? */
+static bool narrows(uint64_t old, uint64_t new_entry)
+{
+	if (!(old & PTE_P))
+		return false;
+	return (old ^ new_entry) & PTE_ADDR || !(new_entry & PTE_P) || ((old & PTE_W) && !(new_entry & PTE_W)) ||
+	       (!(old & PTE_NX) && (new_entry & PTE_NX));
+}
+
+/* --- walking ------------------------------------------------------------------------------------------- */
+
+/* The entry of `level` for gva, tables made on the way. NULL: no memory. A 2 MiB leaf in the way ends at level 2. */
+static uint64_t *walk_make(struct aspace *as, gva_t gva, int level)
+{
+	gpa_t t = as->root;
+
+	for (int l = 4; l > level; l--) {
+		uint64_t *e = entries(as->m, t) + slot_of(gva, l);
+
+		if (!entry_get(e)) {
+			gpa_t n = table_alloc(as->m);
+
+			if (n == GPA_NONE)
+				return NULL;
+			as->ntables++;
+			entry_set(e, n | PTE_P | PTE_W | PTE_U | PTE_A);
+		}
+		t = entry_get(e) & PTE_ADDR;
+	}
+	return entries(as->m, t) + slot_of(gva, level);
+}
+
+/* The level-2 entry for gva, or NULL and *ret_skip = bytes from gva to the end of the hole. */
+static uint64_t *walk_find(struct aspace *as, gva_t gva, size_t *ret_skip)
+{
+	gpa_t t = as->root;
+
+	for (int l = 4; l > 2; l--) {
+		uint64_t e = entry_get(entries(as->m, t) + slot_of(gva, l));
+		uint64_t span = (uint64_t)1 << (PAGE_SHIFT + 9 * (l - 1));
+
+		if (!(e & PTE_P)) {
+			*ret_skip = span - (gva & (span - 1));
+			return NULL;
+		}
+		t = e & PTE_ADDR;
+	}
+	return entries(as->m, t) + slot_of(gva, 2);
+}
+
+/* Turns the 2 MiB leaf at pde into a table of the same pages. */
+static int split(struct aspace *as, uint64_t *pde)
+{
+	uint64_t old = entry_get(pde), *e;
+	gpa_t t = table_alloc(as->m), base = old & PTE_ADDR & HUGE_MASK;
+
+	if (t == GPA_NONE)
+		return -ENOMEM;
+	as->ntables++;
+	e = entries(as->m, t);
+	for (unsigned i = 0; i < ENTRIES; i++)
+		e[i] = ((old & ~(PTE_ADDR | PTE_PS)) | (base + i * PAGE_SIZE));
+	entry_set(pde, 0);
+	if (old & PTE_P) {
+		memory_zap(as->m, base, HUGE_SIZE);
+		memory_flush_tables(as->m);
+	}
+	entry_set(pde, t | PTE_P | PTE_W | PTE_U | PTE_A);
+	return 0;
+}
+
+static bool is_huge(uint64_t e)
+{
+	return in_use(e) && (e & PTE_PS);
+}
+
+/* --- platform ops ------------------------------------------------------------------------------------------ */
+
+gpa_t aspace_root(struct aspace *as)
+{
+	return as->root;
+}
+
+void pagetable_init(struct machine *m)
+{
+	mutex_init(&m->table_lock);
+}
+
+/* A root that is free and clean. table_lock held; it may be dropped for a flush that cleans all stale ones. */
+static struct aspace *take_free_root(struct machine *m)
+{
+	struct aspace *as = m->free_roots, *stale = NULL;
+
+	if (!as && m->nstale >= STALE_MAX) {
+		stale = m->stale_roots;
+		m->stale_roots = NULL;
+		m->nstale = 0;
+		mutex_unlock(&m->table_lock);
+		memory_flush_tables(m);
+		mutex_lock(&m->table_lock);
+		while (stale) {
+			as = stale;
+			stale = as->next_free;
+			as->stale_start = as->stale_end = 0;
+			as->next_free = m->free_roots;
+			m->free_roots = as;
+		}
+	}
+	if (as)
+		m->free_roots = as->next_free;
+	return as;
+}
+
+struct aspace *aspace_new(struct platform *p)
+{
+	struct machine *m = machine_of(p);
+	struct aspace *as;
+
+	mutex_lock(&m->table_lock);
+	as = take_free_root(m);
+	mutex_unlock(&m->table_lock);
+	if (as)
+		return as;
+	as = calloc(1, sizeof(*as));
+	if (!as)
+		return NULL;
+	as->m = m;
+	as->root = table_alloc(m);
+	if (as->root == GPA_NONE) {
+		free(as);
+		return NULL;
+	}
+	entry_set(entries(m, as->root) + RT_PML4_SLOT, m->kernel_table | PTE_P | PTE_W | PTE_U | PTE_A);
+	return as;
+}
+
+/* Gives back the table that e points to and all below it. Collected in a list: they are free only after the flush. */
+static void collect_tables(struct machine *m, uint64_t e, int level, gpa_t *list)
+{
+	gpa_t t = e & PTE_ADDR;
+	uint64_t *v = entries(m, t);
+
+	if (!is_table(e))
+		return;
+	if (level > 1)
+		for (unsigned i = 0; i < ENTRIES; i++)
+			collect_tables(m, v[i], level - 1, list);
+	v[0] = *list;
+	*list = t;
+}
+
+static void drop_tables(struct aspace *as)
+{
+	uint64_t *root = entries(as->m, as->root);
+	gpa_t list = 0;
+
+	for (unsigned i = 0; i < ENTRIES / 2; i++) {
+		uint64_t e = root[i];
+
+		entry_set(&root[i], 0);
+		collect_tables(as->m, e, 3, &list);
+	}
+	memory_flush_tables(as->m);
+	as->stale_start = as->stale_end = 0;
+	while (list) {
+		gpa_t next = *entries(as->m, list);
+
+		table_release(as->m, list);
+		list = next;
+	}
+	as->ntables = 0;
+}
+
+void aspace_free(struct aspace *as)
+{
+	struct machine *m;
+	struct aspace **to;
+
+	if (!as)
+		return;
+	m = as->m;
+	if (as->ntables > KEEP_TABLES)
+		drop_tables(as);
+	mutex_lock(&m->table_lock);
+	to = as->stale_start == as->stale_end ? &m->free_roots : &m->stale_roots;
+	m->nstale += to == &m->stale_roots;
+	as->next_free = *to;
+	*to = as;
+	mutex_unlock(&m->table_lock);
+}
+
+static int map_small(struct aspace *as, struct batch *b, uint64_t *pde, gva_t gva, gpa_t gpa, size_t len, int prot)
+{
+	uint64_t *e;
+
+	if (is_huge(entry_get(pde))) {
+		int r = split(as, pde);
+
+		if (r < 0)
+			return r;
+	}
+	e = walk_make(as, gva, 1);
+	if (!e)
+		return -ENOMEM;
+	for (; len; e++, gva += PAGE_SIZE, gpa += PAGE_SIZE, len -= PAGE_SIZE) {
+		uint64_t old = entry_get(e), now = leaf(gpa, prot);
+
+		entry_set(e, now);
+		if (narrows(old, now))
+			batch_add(b, gva, old & PTE_ADDR, PAGE_SIZE);
+	}
+	return 0;
+}
+
+/* A whole 2 MiB entry. false: it has to be done by pages. */
+static bool map_huge(struct batch *b, uint64_t *pde, gva_t gva, gpa_t gpa, int prot)
+{
+	uint64_t old = entry_get(pde), now = leaf(gpa, prot) | PTE_PS;
+
+	if (is_table(old) || ((gva | gpa) & ~HUGE_MASK))
+		return false;
+	entry_set(pde, now);
+	if (narrows(old, now))
+		batch_add(b, gva, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
+	return true;
+}
+
+int aspace_map(struct aspace *as, gva_t gva, gpa_t gpa, size_t len, int prot)
+{
+	struct batch b = { .m = as->m, .as = as };
+	int r = 0;
+
+	if (as->stale_start != as->stale_end && gva < as->stale_end && as->stale_start < gva + len) {
+		memory_flush_tables(as->m);
+		as->stale_start = as->stale_end = 0;
+	}
+	while (len && r == 0) {
+		size_t n = MIN(len, HUGE_SIZE - (gva & ~HUGE_MASK));
+		uint64_t *pde = walk_make(as, gva, 2);
+
+		if (!pde)
+			r = -ENOMEM;
+		else if (n < HUGE_SIZE || !map_huge(&b, pde, gva, gpa, prot))
+			r = map_small(as, &b, pde, gva, gpa, n, prot);
+		gva += n;
+		gpa += n;
+		len -= n;
+	}
+	batch_flush(&b);
+	return r;
+}
+
+static void unmap_small(struct batch *b, uint64_t *e, gva_t gva, size_t len)
+{
+	for (; len; e++, gva += PAGE_SIZE, len -= PAGE_SIZE) {
+		uint64_t old = entry_get(e);
+
+		if (!in_use(old))
+			continue;
+		entry_set(e, 0);
+		batch_add(b, gva, old & PTE_ADDR, PAGE_SIZE);
+	}
+}
+
+void aspace_unmap(struct aspace *as, gva_t gva, size_t len, as_unmapped_fn fn, void *ctx)
+{
+	struct batch b = { .m = as->m, .as = as, .fn = fn, .ctx = ctx };
+
+	while (len) {
+		size_t n = MIN(len, HUGE_SIZE - (gva & ~HUGE_MASK)), skip;
+		uint64_t *pde = walk_find(as, gva, &skip), old = pde ? entry_get(pde) : 0;
+
+		if (!pde) {
+			n = MIN(len, skip);
+		} else if (is_huge(old) && n == HUGE_SIZE) {
+			entry_set(pde, 0);
+			batch_add(&b, gva, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
+		} else if (in_use(old)) {
+			/* Without memory for the split the whole leaf goes: the rest faults in again, from the owner's knowledge. */
+			if (is_huge(old) && split(as, pde) < 0) {
+				entry_set(pde, 0);
+				batch_add(&b, gva & HUGE_MASK, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
+			} else {
+				unmap_small(&b, walk_make(as, gva, 1), gva, n);
+			}
+		}
+		gva += n;
+		len -= n;
+	}
+	batch_flush(&b);
+}
+
+static void protect_small(struct batch *b, uint64_t *e, gva_t gva, size_t len, int prot)
+{
+	for (; len; e++, gva += PAGE_SIZE, len -= PAGE_SIZE) {
+		uint64_t old = entry_get(e), now;
+
+		if (!in_use(old))
+			continue;
+		now = leaf(old & PTE_ADDR, prot);
+		entry_set(e, now);
+		if (narrows(old, now))
+			batch_add(b, gva, old & PTE_ADDR, PAGE_SIZE);
+	}
+}
+
+int aspace_protect(struct aspace *as, gva_t gva, size_t len, int prot)
+{
+	struct batch b = { .m = as->m, .as = as };
+	int r = 0;
+
+	while (len && r == 0) {
+		size_t n = MIN(len, HUGE_SIZE - (gva & ~HUGE_MASK)), skip;
+		uint64_t *pde = walk_find(as, gva, &skip), old = pde ? entry_get(pde) : 0;
+
+		if (!pde) {
+			n = MIN(len, skip);
+		} else if (is_huge(old) && n == HUGE_SIZE) {
+			map_huge(&b, pde, gva, old & PTE_ADDR & HUGE_MASK, prot);
+		} else if (in_use(old)) {
+			r = is_huge(old) && leaf_prot(old) != prot ? split(as, pde) : 0;
+			if (r == 0 && is_table(entry_get(pde)))
+				protect_small(&b, walk_make(as, gva, 1), gva, n, prot);
+		}
+		gva += n;
+		len -= n;
+	}
+	batch_flush(&b);
+	return r;
+}
+
+bool aspace_lookup(struct aspace *as, gva_t gva, struct as_mapping *ret)
+{
+	size_t skip;
+	uint64_t *pde, e;
+	gpa_t gpa;
+
+	if (gva >= USER_END) {
+		ret->len = PAGE_SIZE;
+		return false;
+	}
+	pde = walk_find(as, gva, &skip);
+	e = pde ? entry_get(pde) : 0;
+	if (!pde || !in_use(e)) {
+		ret->len = pde ? HUGE_SIZE - (gva & ~HUGE_MASK) : skip;
+		return false;
+	}
+	if (is_huge(e)) {
+		gpa = (e & PTE_ADDR & HUGE_MASK) + (gva & ~HUGE_MASK);
+		ret->len = HUGE_SIZE - (gva & ~HUGE_MASK);
+	} else {
+		e = entry_get(entries(as->m, e & PTE_ADDR) + slot_of(gva, 1));
+		gpa = (e & PTE_ADDR) + (gva & ~PAGE_MASK);
+		ret->len = PAGE_SIZE - (gva & ~PAGE_MASK);
+		if (!in_use(e))
+			return false;
+	}
+	ret->gpa = gpa;
+	ret->hva = gpa_hva(as->m, gpa);
+	ret->prot = leaf_prot(e);
+	ret->window = gpa_is_window(gpa);
+	return true;
+}
