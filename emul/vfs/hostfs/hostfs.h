@@ -35,6 +35,8 @@ struct hostfs_inode {
 	struct inode inode;
 	int fd;                    /* O_PATH; constant */
 	bool sealed;               /* in a kernel file system of the host; constant */
+	/* -1, or what creat(2) opened, read and write: for the first open, which a mode of 0444 must not refuse. */
+	_Atomic int fresh;
 	struct list node;          /* hostfs->lock */
 };
 

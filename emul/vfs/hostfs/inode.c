@@ -95,6 +95,7 @@ static struct hostfs_inode *make(struct hostfs *h, struct hostfs_inode *dir, int
 		return NULL;
 	inode_init(&hi->inode, &hostfs_ops, &h->sb, type, dev, ino);
 	hi->fd = fd;
+	atomic_init(&hi->fresh, -1);
 	/* A file system begins where the device number changes. */
 	hi->sealed = dir && dir->inode.dev == dev ? dir->sealed : is_kernel_fs(fd);
 	list_init(&hi->node);
@@ -154,10 +155,13 @@ static void host_release(struct inode *i)
 {
 	struct hostfs_inode *hi = hostfs_inode_of(i);
 	struct hostfs *h = hostfs_of(i->sb);
+	int fresh = atomic_load(&hi->fresh);
 
 	mutex_lock(&h->lock);
 	list_del(&hi->node);
 	mutex_unlock(&h->lock);
+	if (fresh >= 0)
+		close(fresh);
 	close(hi->fd);
 	inode_fini(i); /* last: the super may go with it */
 	free(hi);
