@@ -34,7 +34,11 @@ static inline uint64_t page_down(uint64_t x) { return x & PAGE_MASK; }
 
 #undef MIN /* <sys/param.h> has simpler ones */
 #undef MAX
-#define MIN(a, b) ({ __typeof__(a) a_ = (a); __typeof__(b) b_ = (b); a_ < b_ ? a_ : b_; })
-#define MAX(a, b) ({ __typeof__(a) a_ = (a); __typeof__(b) b_ = (b); a_ > b_ ? a_ : b_; })
+/* Each argument once, compared in their common type; the names are unique, so that these nest. */
+#define CHOOSE_(op, a, b, x, y) ({ __typeof__((a) + (b)) x = (a), y = (b); x op y ? x : y; })
+#define PASTE_(a, b) a##b
+#define UNIQUE_(a, n) PASTE_(a, n)
+#define MIN(a, b) CHOOSE_(<, a, b, UNIQUE_(a_, __COUNTER__), UNIQUE_(b_, __COUNTER__))
+#define MAX(a, b) CHOOSE_(>, a, b, UNIQUE_(a_, __COUNTER__), UNIQUE_(b_, __COUNTER__))
 
 #endif

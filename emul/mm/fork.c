@@ -154,7 +154,7 @@ int mm_fork(struct mm *mm, struct mm **ret)
 		return -ENOMEM;
 	/* The child is new: its lock is free, and nobody waits for it holding the parent's. */
 	mm_lock_write(mm);
-	mm_lock_write_new(c);
+	mm_lock_write(c);
 	copy_facts(mm, c);
 	copy_anon = mm->rss[FRAME_ANON] <= COPY_ALL_PAGES;
 	RB_FOREACH(v, vma_tree, &mm->vmas) {

@@ -33,10 +33,7 @@ static void refresh_up(struct vma *v)
 
 #undef RB_AUGMENT
 #define RB_AUGMENT(v) refresh(v)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-RB_GENERATE_STATIC(vma_tree, vma, node, compare)
-#pragma GCC diagnostic pop
+RB_GENERATE(vma_tree, vma, node, compare)
 
 struct vma *vma_next(struct vma *v) { return RB_NEXT(vma_tree, unused, v); }
 struct vma *vma_prev(struct vma *v) { return RB_PREV(vma_tree, unused, v); }
@@ -219,6 +216,22 @@ struct vma *vma_split(struct mm *mm, struct vma *v, gva_t addr)
 		return NULL;
 	}
 	return upper;
+}
+
+struct vma *vma_isolate(struct mm *mm, struct vma *v, gva_t start, gva_t end)
+{
+	struct vma *lower = v;
+
+	if (start > v->start) {
+		v = vma_split(mm, lower, start);
+		if (!v)
+			return NULL;
+	}
+	if (end < v->end && !vma_split(mm, v, end)) {
+		vma_merge(mm, v);
+		return NULL;
+	}
+	return v;
 }
 
 static bool can_merge(const struct vma *a, const struct vma *b)

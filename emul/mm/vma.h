@@ -42,6 +42,7 @@ struct vma {
 };
 
 RB_HEAD(vma_tree, vma);
+RB_PROTOTYPE(vma_tree, vma, node, )
 
 struct mm {
 	struct ref ref;
@@ -87,6 +88,8 @@ struct vma *vma_dup(struct mm *mm, const struct vma *v);         /* a copy for a
 void vma_resize(struct mm *mm, struct vma *v, gva_t start, gva_t end);
 /* Cuts v at addr: v keeps the lower part, the upper one is returned. NULL: no memory or too many areas. */
 struct vma *vma_split(struct mm *mm, struct vma *v, gva_t addr);
+/* The part of v in [start, end) as an area of its own. NULL: as vma_split(). */
+struct vma *vma_isolate(struct mm *mm, struct vma *v, gva_t start, gva_t end);
 /* Joins v with equal neighbours; returns what v became. */
 struct vma *vma_merge(struct mm *mm, struct vma *v);
 /* Changes what counts are made of (prot, flags) between leave and enter. */

@@ -1,263 +1,257 @@
 /* SPDX-License-Identifier: MIT */
-/* overlay: names. All run with the directories' inode locks held. */
+/*
+ * overlay: names. Changes go into the directories' tables; the lower tree only answers look-ups. All run with the
+ * directories' inode locks held. What can fail comes first: entries exist before names move.
+ */
 #include <linux/fs.h>
-#include <time.h>
+#include <sys/stat.h>
 
 #include "emul/base/err.h"
+#include "emul/vfs/hostfs/hostfs.h"
 #include "emul/vfs/overlay/overlay.h"
 
-/* A directory's contents changed: its times are its own from now on. */
-static void touch(struct fs_ctx *c, struct ovl_inode *od)
+int ov_lookup(struct fs_ctx *c, struct inode *dir, const char *name, struct inode **ret)
 {
-	struct iattr a = { .valid = ATTR_MTIME };
+	struct ov_inode *d = ov_inode_of(dir), *child;
+	struct inode *lower;
+	int r = ov_names_find(d->names, name, &child);
 
-	if (ovl_copy_up(c, od, false) < 0)
-		return;
-	clock_gettime(CLOCK_REALTIME, &a.mtime);
-	ovl_upper(od)->ops->setattr(c, ovl_upper(od), &a);
-}
-
-static int lookup_below(struct fs_ctx *c, struct ovl_inode *od, const char *name, struct inode **ret)
-{
-	struct inode *lower = od->lower, *found;
-	int r;
-
-	if (!lower)
-		return -ENOENT;
-	mutex_lock(&lower->lock);
-	r = lower->ops->lookup(c, lower, name, &found);
-	mutex_unlock(&lower->lock);
-	return r < 0 ? r : ovl_inode_below(ovl_of(od->inode.sb), found, ret);
-}
-
-int ovl_lookup(struct fs_ctx *c, struct inode *dir, const char *name, struct inode **ret)
-{
-	struct ovl_inode *od = ovl_inode_of(dir);
-	struct ovl_name *n = ovl_table_find(&od->table, name);
-
-	if (!n)
-		return lookup_below(c, od, name, ret);
-	if (!n->inode)
-		return -ENOENT;
-	*ret = inode_get(n->inode);
-	return 0;
-}
-
-/* --- changing one name ------------------------------------------------------------------------------------ */
-
-/* name leads to i from now on. below matters only where the table does not have the name yet. */
-static int set_name(struct ovl_inode *od, const char *name, struct inode *i, bool below)
-{
-	int r = ovl_table_set(&od->table, name, i, below);
-
-	if (r == 0)
-		ovl_pin(od);
-	return r;
-}
-
-/* The name is gone: a whiteout if the lower directory has it, else nothing. */
-static int clear_name(struct ovl_inode *od, const char *name)
-{
-	struct ovl_name *n = ovl_table_find(&od->table, name);
-
-	if (!n || n->below)
-		return set_name(od, name, NULL, true);
-	ovl_table_remove(&od->table, n);
-	return 0;
-}
-
-static void lost_name(struct ovl_inode *oi)
-{
-	struct statx st;
-
-	atomic_fetch_sub(&oi->links, 1);
-	if (S_ISDIR(oi->inode.type) || oi->inode.ops->getattr(&oi->inode, STATX_NLINK, &st) < 0 || !st.stx_nlink)
-		ovl_unpin(oi);
-	else
-		ovl_pin(oi); /* other names are left, and must show one link less */
-}
-
-/* --- making ------------------------------------------------------------------------------------------------- */
-
-/* Set-group-id directories hand their group on. */
-static void inherit_group(struct fs_ctx *c, struct ovl_inode *od, struct inode *upper, mode_t mode)
-{
-	struct statx st;
-	struct iattr a = { .valid = ATTR_GID };
-
-	if (od->inode.ops->getattr(&od->inode, STATX_MODE | STATX_GID, &st) < 0 || !(st.stx_mode & S_ISGID))
-		return;
-	a.gid = st.stx_gid;
-	if (S_ISDIR(mode)) {
-		a.valid |= ATTR_MODE;
-		a.mode = (mode & 07777) | S_ISGID;
+	if (r == 1) {
+		*ret = &child->inode;
+		return 0;
 	}
-	upper->ops->setattr(c, upper, &a);
+	if (r == 0 || !d->lower)
+		return -ENOENT;
+	mutex_lock(&d->lower->lock);
+	r = d->lower->ops->lookup(c, d->lower, name, &lower);
+	mutex_unlock(&d->lower->lock);
+	return r < 0 ? r : ov_from_lower(d, name, lower, ret);
 }
 
-static int make(struct fs_ctx *c, struct inode *dir, const char *name, mode_t mode, dev_t dev, const char *target, struct inode **ret)
+/* --- making ------------------------------------------------------------------------------------------------------- */
+
+/* Upper inodes are made by the overlay itself: owner and mode are the caller's, the group a set-gid directory's. */
+static int set_owner(struct fs_ctx *c, struct inode *dir, struct inode *upper, mode_t mode)
 {
-	struct ovl_inode *od = ovl_inode_of(dir);
-	AUTO(inode) i = NULL;
-	struct inode *upper;
-	int r = ovl_make_upper(c, ovl_of(dir->sb), mode, dev, target, &upper);
+	struct iattr a = {
+		.valid = ATTR_UID | ATTR_GID | (S_ISLNK(mode) ? 0 : ATTR_MODE),
+		.mode = mode & 07777,
+		.uid = c->cred->fsuid,
+		.gid = c->cred->fsgid,
+	};
+	struct statx st;
+	int r = ov_getattr(dir, STATX_MODE | STATX_GID, &st);
 
 	if (r < 0)
 		return r;
-	inherit_group(c, od, upper, mode);
-	r = ovl_inode_new(ovl_of(dir->sb), mode & S_IFMT, upper, &i);
-	if (r == 0 && name)
-		r = set_name(od, name, i, false);
-	if (r < 0)
-		return r;
-	if (name) {
-		atomic_store(&ovl_inode_of(i)->links, S_ISDIR(mode) ? 2 : 1);
+	if (st.stx_mode & S_ISGID) {
+		a.gid = st.stx_gid;
 		if (S_ISDIR(mode))
-			atomic_fetch_add(&od->links, 1);
-		touch(c, od);
+			a.mode |= S_ISGID;
 	}
-	*ret = steal(i);
+	return upper->ops->setattr(&ov_of(dir->sb)->self, upper, &a);
+}
+
+/* mode has the type. name NULL: O_TMPFILE. */
+static int make(struct fs_ctx *c, struct inode *dir, const char *name, mode_t mode, dev_t rdev, const char *target,
+		struct inode **ret)
+{
+	struct ov_inode *d = ov_inode_of(dir), *x;
+	struct overlay *o = ov_super(d);
+	struct inode *upper;
+	int r = name ? hostfs_check_name(name) : 0;
+
+	if (r == 0 && name)
+		r = ov_copy_meta(d);
+	if (r == 0)
+		r = ov_upper_new(o, mode, rdev, target, &upper);
+	if (r < 0)
+		return r;
+	r = set_owner(c, dir, upper, mode);
+	if (r < 0) {
+		inode_put(upper);
+		return r;
+	}
+	x = ov_from_upper(o, d, mode & S_IFMT, upper);
+	if (!x)
+		return -ENOMEM;
+	atomic_store(&x->nlink, name != NULL);
+	r = name ? ov_names_set(d->names, name, x) : 0;
+	if (r < 0) {
+		inode_put(&x->inode);
+		return r;
+	}
+	if (name)
+		ov_touch(d);
+	*ret = &x->inode;
 	return 0;
 }
 
-int ovl_create(struct fs_ctx *c, struct inode *dir, const char *name, mode_t mode, struct inode **ret)
+int ov_create(struct fs_ctx *c, struct inode *dir, const char *name, mode_t mode, struct inode **ret)
 {
 	return make(c, dir, name, S_IFREG | (mode & 07777), 0, NULL, ret);
 }
 
-int ovl_mkdir(struct fs_ctx *c, struct inode *dir, const char *name, mode_t mode, struct inode **ret)
+int ov_mkdir(struct fs_ctx *c, struct inode *dir, const char *name, mode_t mode, struct inode **ret)
 {
 	return make(c, dir, name, S_IFDIR | (mode & 07777), 0, NULL, ret);
 }
 
-int ovl_mknod(struct fs_ctx *c, struct inode *dir, const char *name, mode_t mode, dev_t dev, struct inode **ret)
+int ov_mknod(struct fs_ctx *c, struct inode *dir, const char *name, mode_t mode, dev_t dev, struct inode **ret)
 {
-	return make(c, dir, name, mode, dev, NULL, ret);
+	if (S_ISDIR(mode) || S_ISLNK(mode))
+		return -EINVAL;
+	return make(c, dir, name, mode & S_IFMT ? mode : S_IFREG | mode, dev, NULL, ret);
 }
 
-int ovl_symlink(struct fs_ctx *c, struct inode *dir, const char *name, const char *target, struct inode **ret)
+int ov_symlink(struct fs_ctx *c, struct inode *dir, const char *name, const char *target, struct inode **ret)
 {
 	return make(c, dir, name, S_IFLNK | 0777, 0, target, ret);
 }
 
-int ovl_tmpfile(struct fs_ctx *c, struct inode *dir, mode_t mode, struct inode **ret)
+int ov_tmpfile(struct fs_ctx *c, struct inode *dir, mode_t mode, struct inode **ret)
 {
 	return make(c, dir, NULL, S_IFREG | (mode & 07777), 0, NULL, ret);
 }
 
-int ovl_link(struct fs_ctx *c, struct inode *dir, const char *name, struct inode *old)
+/* Nothing is copied: the new name leads to the same inode, wherever its data is. */
+int ov_link(struct fs_ctx *c, struct inode *dir, const char *name, struct inode *old)
 {
-	struct ovl_inode *od = ovl_inode_of(dir), *oi = ovl_inode_of(old);
-	int r = ovl_copy_up(c, oi, true); /* its ctime and link count change */
+	struct ov_inode *d = ov_inode_of(dir), *x = ov_inode_of(old);
+	int r = hostfs_check_name(name);
+
+	if (r < 0)
+		return r;
+	if (S_ISDIR(old->type))
+		return -EPERM;
+	if (old->dev != dir->dev)
+		return -EXDEV;
+	r = ov_copy_meta(d);
+	if (r == 0)
+		r = ov_keep(x);
+	if (r == 0)
+		r = ov_names_set(d->names, name, x);
+	if (r < 0)
+		return r;
+	atomic_fetch_add(&x->nlink, 1);
+	ov_touch(d);
+	return 0;
+}
+
+/* --- removing ----------------------------------------------------------------------------------------------------- */
+
+/* Everything that name's entry needs, so that taking it away cannot fail. */
+static int prepare(struct ov_inode *d, const char *name, struct ov_inode *x)
+{
+	int r = ov_copy_meta(d);
 
 	if (r == 0)
-		r = set_name(od, name, old, false);
-	if (r < 0)
-		return r;
-	atomic_fetch_add(&oi->links, 1);
-	touch(c, od);
-	return 0;
+		r = ov_keep(x);
+	return r < 0 ? r : ov_names_pin(d->names, name, x);
 }
 
-/* --- removing ------------------------------------------------------------------------------------------------ */
-
-int ovl_unlink(struct fs_ctx *c, struct inode *dir, const char *name, struct inode *victim)
+static void lost_name(struct ov_inode *x)
 {
-	struct ovl_inode *od = ovl_inode_of(dir);
-	int r = clear_name(od, name);
-
-	if (r < 0)
-		return r;
-	lost_name(ovl_inode_of(victim));
-	touch(c, od);
-	return 0;
-}
-
-int ovl_rmdir(struct fs_ctx *c, struct inode *dir, const char *name, struct inode *victim)
-{
-	struct ovl_inode *od = ovl_inode_of(dir), *ov = ovl_inode_of(victim);
-	int r;
-
-	mutex_lock(&victim->lock);
-	r = ovl_dir_is_empty(c, ov);
-	mutex_unlock(&victim->lock);
-	if (r <= 0)
-		return r < 0 ? r : -ENOTEMPTY;
-	r = clear_name(od, name);
-	if (r < 0)
-		return r;
-	atomic_fetch_sub(&od->links, 1);
-	lost_name(ov);
-	touch(c, od);
-	return 0;
-}
-
-/* --- renaming -------------------------------------------------------------------------------------------------- */
-
-static int check_victim(struct fs_ctx *c, struct inode *victim)
-{
-	int r;
-
-	if (!victim || !S_ISDIR(victim->type))
-		return 0;
-	mutex_lock(&victim->lock);
-	r = ovl_dir_is_empty(c, ovl_inode_of(victim));
-	mutex_unlock(&victim->lock);
-	return r < 0 ? r : r ? 0 : -ENOTEMPTY;
-}
-
-static void count_subdir(struct ovl_inode *from, struct ovl_inode *to, const struct inode *moved)
-{
-	if (from == to || !S_ISDIR(moved->type))
-		return;
-	atomic_fetch_sub(&from->links, 1);
-	atomic_fetch_add(&to->links, 1);
-}
-
-static int exchange(struct ovl_inode *od, const char *name, struct inode *moved, struct ovl_inode *on, const char *new_name,
-		    struct inode *victim)
-{
-	int r = set_name(od, name, victim, true);
-
-	if (r < 0)
-		return r;
-	r = set_name(on, new_name, moved, true);
-	if (r < 0) {
-		set_name(od, name, moved, true); /* it has an entry now: this cannot fail */
-		return r;
+	if (!ov_is_dir(x) && atomic_fetch_sub(&x->nlink, 1) <= 1) {
+		atomic_store(&x->nlink, 0); /* the host may have fewer than it said */
+		ov_unpin(x);
 	}
-	count_subdir(od, on, moved);
-	count_subdir(on, od, victim);
+}
+
+/* A directory that is about to lose its name: empty, and closed for new ones. */
+static int close_dir(struct ov_inode *x)
+{
+	int r = ov_check_empty(x);
+
+	return r < 0 ? r : ov_names_kill(x->names);
+}
+
+int ov_unlink(struct fs_ctx *c, struct inode *dir, const char *name, struct inode *victim)
+{
+	struct ov_inode *d = ov_inode_of(dir), *x = ov_inode_of(victim);
+	int r = prepare(d, name, x);
+
+	if (r < 0)
+		return r;
+	ov_names_hide(d->names, name);
+	lost_name(x);
+	ov_touch(d);
 	return 0;
 }
 
-int ovl_rename(struct fs_ctx *c, struct inode *dir, const char *name, struct inode *moved, struct inode *new_dir,
-	       const char *new_name, struct inode *victim, unsigned flags)
+int ov_rmdir(struct fs_ctx *c, struct inode *dir, const char *name, struct inode *victim)
 {
-	struct ovl_inode *od = ovl_inode_of(dir), *on = ovl_inode_of(new_dir);
-	int r;
+	struct ov_inode *d = ov_inode_of(dir), *x = ov_inode_of(victim);
+	int r = prepare(d, name, x);
 
-	if (flags & RENAME_EXCHANGE) {
-		r = exchange(od, name, moved, on, new_name, victim);
-	} else {
-		r = check_victim(c, victim);
-		if (r == 0)
-			r = set_name(on, new_name, moved, victim && !ovl_table_find(&on->table, new_name));
-		if (r == 0)
-			r = clear_name(od, name);
-		if (r == 0) {
-			count_subdir(od, on, moved);
-			if (victim && S_ISDIR(victim->type))
-				atomic_fetch_sub(&on->links, 1);
-			if (victim)
-				lost_name(ovl_inode_of(victim));
-		}
-	}
+	if (r == 0)
+		r = close_dir(x);
 	if (r < 0)
 		return r;
-	ovl_pin(ovl_inode_of(moved));
-	touch(c, od);
-	if (on != od)
-		touch(c, on);
+	ov_names_hide(d->names, name);
+	ov_touch(d);
+	return 0;
+}
+
+/* --- renaming ----------------------------------------------------------------------------------------------------- */
+
+/* A directory with a lower part keeps its place, as in Linux's overlayfs: mv(1) copies then. */
+static int check_movable(const struct ov_inode *x, const struct ov_inode *to)
+{
+	return (ov_is_dir(x) && x->lower) || x->inode.dev != to->inode.dev ? -EXDEV : 0;
+}
+
+/* new_name first: of the two only its directory could be dead. */
+static int exchange(struct ov_inode *d, const char *name, struct ov_inode *x, struct ov_inode *nd, const char *new_name,
+		    struct ov_inode *v)
+{
+	int r = check_movable(v, d);
+
+	if (r == 0)
+		r = ov_names_set(nd->names, new_name, x);
+	return r < 0 ? r : ov_names_set(d->names, name, v);
+}
+
+static int replace(struct ov_inode *d, const char *name, struct ov_inode *x, struct ov_inode *nd, const char *new_name,
+		   struct ov_inode *v)
+{
+	int r = v && ov_is_dir(v) ? close_dir(v) : 0;
+
+	if (r == 0)
+		r = ov_names_set(nd->names, new_name, x);
+	if (r < 0)
+		return r;
+	ov_names_hide(d->names, name);
+	if (v)
+		lost_name(v);
+	return 0;
+}
+
+int ov_rename(struct fs_ctx *c, struct inode *dir, const char *name, struct inode *moved, struct inode *new_dir,
+	      const char *new_name, struct inode *victim, unsigned flags)
+{
+	struct ov_inode *d = ov_inode_of(dir), *nd = ov_inode_of(new_dir), *x = ov_inode_of(moved);
+	struct ov_inode *v = victim ? ov_inode_of(victim) : NULL;
+	int r = hostfs_check_name(new_name);
+
+	if (r < 0)
+		return r;
+	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	if ((flags & RENAME_EXCHANGE) && !v)
+		return -ENOENT;
+	if (x == v)
+		return 0; /* two names of one file: POSIX leaves both */
+	r = check_movable(x, nd);
+	if (r == 0)
+		r = prepare(d, name, x);
+	if (r == 0)
+		r = v ? prepare(nd, new_name, v) : ov_copy_meta(nd);
+	if (r == 0)
+		r = flags & RENAME_EXCHANGE ? exchange(d, name, x, nd, new_name, v) : replace(d, name, x, nd, new_name, v);
+	if (r < 0)
+		return r;
+	ov_touch(d);
+	ov_touch(nd);
 	return 0;
 }

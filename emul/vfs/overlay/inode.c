@@ -1,154 +1,164 @@
 /* SPDX-License-Identifier: MIT */
-/* overlay: attributes, links' texts, xattrs and opening: of the upper inode if there is one, else of the lower. */
+/* overlay: attributes. They are the upper inode's if there is one; changing them makes one. */
+#include <linux/magic.h>
 #include <sys/sysmacros.h>
 
 #include "emul/base/err.h"
 #include "emul/vfs/overlay/overlay.h"
 
-#define OVERLAYFS_SUPER_MAGIC 0x794c7630
-
-static int getattr(struct inode *i, unsigned mask, struct statx *ret)
+/* Where attributes are read. */
+static struct inode *top_of(struct ov_inode *x)
 {
-	struct ovl_inode *oi = ovl_inode_of(i);
-	struct inode *real = ovl_real(oi);
-	uint32_t below = 0;
-	int r = real->ops->getattr(real, mask, ret);
+	struct inode *upper = ov_upper(x);
 
+	return upper ? upper : x->lower;
+}
+
+/* Merged directories say 1: "not counted", as Linux's overlayfs. */
+static uint32_t nlink_of(struct ov_inode *x, uint32_t top)
+{
+	if (!ov_is_dir(x))
+		return atomic_load(&x->kept) ? (uint32_t)atomic_load(&x->nlink) : top;
+	if (!x->lower || ov_names_nlink(x->names) == 0)
+		return (uint32_t)ov_names_nlink(x->names);
+	return ov_upper(x) ? 1 : top;
+}
+
+int ov_getattr(struct inode *i, unsigned mask, struct statx *ret)
+{
+	struct ov_inode *x = ov_inode_of(i);
+	struct inode *top = top_of(x);
+	struct statx st;
+	int r = top->ops->getattr(top, mask, ret);
+
+	if (r == 0 && S_ISREG(i->type) && top != x->lower && !atomic_load(&x->data_up)) {
+		r = x->lower->ops->getattr(x->lower, STATX_SIZE | STATX_BLOCKS, &st);
+		ret->stx_size = st.stx_size;
+		ret->stx_blocks = st.stx_blocks;
+	}
 	if (r < 0)
 		return r;
-	if (oi->lower) {
-		struct statx st;
-
-		if (real == oi->lower)
-			below = ret->stx_nlink;
-		else if ((mask & STATX_NLINK) && oi->lower->ops->getattr(oi->lower, STATX_NLINK, &st) == 0)
-			below = st.stx_nlink;
-	}
-	ret->stx_nlink = below + (uint32_t)atomic_load(&oi->links);
 	ret->stx_ino = i->ino;
 	ret->stx_dev_major = major(i->dev);
 	ret->stx_dev_minor = minor(i->dev);
+	ret->stx_nlink = nlink_of(x, ret->stx_nlink);
 	return 0;
 }
 
-static int setattr(struct fs_ctx *c, struct inode *i, const struct iattr *a)
+static int ov_setattr(struct fs_ctx *c, struct inode *i, const struct iattr *a)
 {
-	struct ovl_inode *oi = ovl_inode_of(i);
-	int r = ovl_copy_up(c, oi, !((a->valid & ATTR_SIZE) && a->size == 0));
+	struct ov_inode *x = ov_inode_of(i);
+	int r;
 
-	return r < 0 ? r : ovl_upper(oi)->ops->setattr(c, ovl_upper(oi), a);
+	if (a->valid & ATTR_SIZE) {
+		if (!S_ISREG(i->type))
+			return ov_is_dir(x) ? -EISDIR : -EINVAL;
+		if (c && a->size > c->limit_fsize) {
+			struct statx st;
+
+			r = ov_getattr(i, STATX_SIZE, &st);
+			if (r < 0 || a->size > st.stx_size)
+				return r < 0 ? r : -EFBIG;
+		}
+		r = ov_copy_data(x, a->size);
+	} else {
+		r = ov_copy_meta(x);
+	}
+	if (r < 0)
+		return r;
+	return ov_upper(x)->ops->setattr(c, ov_upper(x), a);
 }
 
-static ssize_t readlink_text(struct fs_ctx *c, struct inode *i, char *buf, size_t size)
+static ssize_t ov_readlink(struct fs_ctx *c, struct inode *i, char *buf, size_t size)
 {
-	struct inode *real = ovl_real(ovl_inode_of(i));
+	struct inode *top = top_of(ov_inode_of(i));
 
-	return real->ops->readlink(c, real, buf, size);
+	return top->ops->readlink ? top->ops->readlink(c, top, buf, size) : -EINVAL;
 }
 
-static int statfs_of(struct inode *i, struct statfs *ret)
+/* The space that a write could use is the memory's. */
+static int ov_statfs(struct inode *i, struct statfs *ret)
 {
-	struct inode *u = ovl_of(i->sb)->upper_root;
-	int r = u->ops->statfs(u, ret);
+	struct inode *work = ov_super(ov_inode_of(i))->work;
+	int r = work->ops->statfs ? work->ops->statfs(work, ret) : -ENOSYS;
 
-	ret->f_type = OVERLAYFS_SUPER_MAGIC;
+	if (r == 0)
+		ret->f_type = OVERLAYFS_SUPER_MAGIC;
 	return r;
 }
 
-/* --- extended attributes --------------------------------------------------------------------------------- */
+/* --- extended attributes ------------------------------------------------------------------------------------------ */
 
-static ssize_t getxattr_of(struct inode *i, const char *name, void *buf, size_t size)
+static ssize_t ov_getxattr(struct inode *i, const char *name, void *buf, size_t size)
 {
-	struct inode *real = ovl_real(ovl_inode_of(i));
+	struct inode *top = top_of(ov_inode_of(i));
 
-	return real->ops->getxattr ? real->ops->getxattr(real, name, buf, size) : -EOPNOTSUPP;
+	return top->ops->getxattr ? top->ops->getxattr(top, name, buf, size) : -EOPNOTSUPP;
 }
 
-static ssize_t listxattr_of(struct inode *i, char *buf, size_t size)
+static int ov_setxattr(struct inode *i, const char *name, const void *buf, size_t size, int flags)
 {
-	struct inode *real = ovl_real(ovl_inode_of(i));
-
-	return real->ops->listxattr ? real->ops->listxattr(real, buf, size) : 0;
-}
-
-static int setxattr_of(struct inode *i, const char *name, const void *buf, size_t size, int flags)
-{
-	struct ovl_inode *oi = ovl_inode_of(i);
-	int r = ovl_copy_up(NULL, oi, true);
-	struct inode *u = ovl_upper(oi);
-
-	return r < 0 ? r : u->ops->setxattr ? u->ops->setxattr(u, name, buf, size, flags) : -EOPNOTSUPP;
-}
-
-static int removexattr_of(struct inode *i, const char *name)
-{
-	struct ovl_inode *oi = ovl_inode_of(i);
-	int r = ovl_copy_up(NULL, oi, true);
-	struct inode *u = ovl_upper(oi);
-
-	return r < 0 ? r : u->ops->removexattr ? u->ops->removexattr(u, name) : -EOPNOTSUPP;
-}
-
-/* --- opening ----------------------------------------------------------------------------------------------- */
-
-static int open_regular(struct fs_ctx *c, struct ovl_inode *oi, const struct path *p, unsigned flags, struct file **ret)
-{
-	bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
-	struct inode *real;
-	int r = writes ? ovl_copy_up(c, oi, !(flags & O_TRUNC)) : 0;
+	struct ov_inode *x = ov_inode_of(i);
+	int r = ov_copy_meta(x);
 
 	if (r < 0)
 		return r;
-	real = ovl_real(oi);
-	return real->ops->open(c, real, p, flags, ret);
+	i = ov_upper(x);
+	return i->ops->setxattr ? i->ops->setxattr(i, name, buf, size, flags) : -EOPNOTSUPP;
 }
 
-static int open_inode(struct fs_ctx *c, struct inode *i, const struct path *p, unsigned flags, struct file **ret)
+static ssize_t ov_listxattr(struct inode *i, char *buf, size_t size)
 {
-	struct ovl_inode *oi = ovl_inode_of(i);
-	struct statx st;
+	struct inode *top = top_of(ov_inode_of(i));
+
+	return top->ops->listxattr ? top->ops->listxattr(top, buf, size) : -EOPNOTSUPP;
+}
+
+static int ov_removexattr(struct inode *i, const char *name)
+{
+	struct ov_inode *x = ov_inode_of(i);
+	ssize_t n = ov_getxattr(i, name, NULL, 0);
 	int r;
 
-	switch (i->type) {
-	case S_IFREG:
-		return open_regular(c, oi, p, flags, ret);
-	case S_IFDIR:
-		return ovl_dir_open(c, oi, flags, ret);
-	case S_IFLNK:
-		return -ELOOP;
-	default:
-		r = getattr(i, STATX_TYPE, &st);
-		return r < 0 ? r : special_open(c, i, makedev(st.stx_rdev_major, st.stx_rdev_minor), flags, ret);
-	}
+	if (n < 0)
+		return (int)n; /* nothing to remove, nothing to copy */
+	r = ov_copy_meta(x);
+	if (r < 0)
+		return r;
+	i = ov_upper(x);
+	return i->ops->removexattr ? i->ops->removexattr(i, name) : -EOPNOTSUPP;
 }
 
-static int host_fd(struct inode *i)
+/* The host's name of what is still exactly the host's. */
+static int ov_host_fd(struct inode *i)
 {
-	struct inode *real = ovl_real(ovl_inode_of(i));
+	struct ov_inode *x = ov_inode_of(i);
 
-	return real->ops->host_fd ? real->ops->host_fd(real) : -EXDEV;
+	if (!x->lower || ov_upper(x) || (ov_is_dir(x) && !ov_names_untouched(x->names)) || !x->lower->ops->host_fd)
+		return -EXDEV;
+	return x->lower->ops->host_fd(x->lower);
 }
 
-const struct inode_ops ovl_ops = {
-	.lookup = ovl_lookup,
-	.create = ovl_create,
-	.mkdir = ovl_mkdir,
-	.mknod = ovl_mknod,
-	.symlink = ovl_symlink,
-	.link = ovl_link,
-	.unlink = ovl_unlink,
-	.rmdir = ovl_rmdir,
-	.rename = ovl_rename,
-	.tmpfile = ovl_tmpfile,
-	.getattr = getattr,
-	.setattr = setattr,
-	.readlink = readlink_text,
-	.open = open_inode,
-	.statfs = statfs_of,
-	.getxattr = getxattr_of,
-	.setxattr = setxattr_of,
-	.listxattr = listxattr_of,
-	.removexattr = removexattr_of,
-	.host_fd = host_fd,
-	.release = ovl_inode_free,
+const struct inode_ops ov_inode_ops = {
+	.lookup = ov_lookup,
+	.create = ov_create,
+	.mkdir = ov_mkdir,
+	.mknod = ov_mknod,
+	.symlink = ov_symlink,
+	.link = ov_link,
+	.unlink = ov_unlink,
+	.rmdir = ov_rmdir,
+	.rename = ov_rename,
+	.tmpfile = ov_tmpfile,
+	.getattr = ov_getattr,
+	.setattr = ov_setattr,
+	.readlink = ov_readlink,
+	.open = ov_open,
+	.statfs = ov_statfs,
+	.getxattr = ov_getxattr,
+	.setxattr = ov_setxattr,
+	.listxattr = ov_listxattr,
+	.removexattr = ov_removexattr,
+	.host_fd = ov_host_fd,
+	.release = ov_release,
 };

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * overlay: open directories. One without changes is read straight from below. Otherwise the names are collected when reading
- * begins, and again after rewinding, as Linux's overlayfs does; positions are indices into the collection.
+ * overlay: an open directory. First come the lower directory's names in the host's order, without the hidden ones,
+ * then the names that only the table has, oldest first.
+ *
+ * Cookies: the host's d_off below, UPPER_BASE + age above. No file system gives out such a d_off for an
+ * entry that another one follows (ext4's hashes stop short of it); as the mark of the end it is cut to UPPER_BASE.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -10,193 +13,157 @@
 #include "emul/base/err.h"
 #include "emul/vfs/overlay/overlay.h"
 
-struct entry { char *name; uint64_t ino; unsigned char type; };
+#define UPPER_BASE ((off_t)0x7fffffff00000000)
+#define BATCH 32u
 
-struct ovl_dir {
+struct dirfile {
 	struct file file;
-	struct ovl_inode *oi;    /* counted */
-	struct file *lower;      /* counted; NULL: nothing below */
-	/* pos_lock: */
-	bool merged;             /* entries[] is what is shown; else lower */
-	bool begun;
-	struct entry *entries;
-	size_t n, cap;
-	bool failed;             /* no memory while collecting */
+	struct ov_inode *dir;  /* counted; constant */
+	struct file *lower;    /* NULL: made by the guest; constant; its position is ours */
 };
 
-static struct ovl_dir *ovl_dir_of(struct file *f)
+struct filter { struct dirsink sink; struct dirsink *out; struct ov_names *names; bool full, given; };
+
+static bool is_dot(const char *name)
 {
-	return container_of(f, struct ovl_dir, file);
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-static void drop_entries(struct ovl_dir *d)
+static off_t cookie_of(off_t lower)
 {
-	for (size_t i = 0; i < d->n; i++)
-		free(d->entries[i].name);
-	free(d->entries);
-	d->entries = NULL;
-	d->n = d->cap = 0;
-	d->failed = false;
+	return lower < 0 || lower > UPPER_BASE ? UPPER_BASE : lower;
 }
 
-static void add_entry(struct ovl_dir *d, const char *name, size_t len, uint64_t ino, unsigned char type)
-{
-	if (d->n == d->cap) {
-		size_t cap = d->cap ? 2 * d->cap : 64;
-		struct entry *e = realloc(d->entries, cap * sizeof(*e));
+/* --- below -------------------------------------------------------------------------------------------------------- */
 
-		if (!e) {
-			d->failed = true;
-			return;
-		}
-		d->entries = e;
-		d->cap = cap;
+static int filter_entry(struct dirsink *s, const char *name, size_t len, uint64_t ino, unsigned char type, off_t next)
+{
+	struct filter *f = container_of(s, struct filter, sink);
+	bool in_lower = false;
+	struct ov_entry e;
+	int r = is_dot(name) ? -ENOENT : ov_names_peek(f->names, name, &e, &in_lower);
+
+	if (r == 0 || (r == 1 && !in_lower))
+		return 0; /* hidden, or given later */
+	if (r == 1) {
+		ino = e.ino;
+		type = (unsigned char)IFTODT(e.type);
 	}
-	d->entries[d->n] = (struct entry){ strndup(name, len), ino, type };
-	if (!d->entries[d->n].name)
-		d->failed = true;
-	else
-		d->n++;
-}
-
-/* --- from below ------------------------------------------------------------------------------------------- */
-
-struct collector {
-	struct dirsink sink;
-	struct ovl_dir *d;         /* NULL: only count */
-	struct ovl_table *table;
-	size_t seen;               /* names but "." and ".." */
-};
-
-static int collect(struct dirsink *s, const char *name, size_t len, uint64_t ino, unsigned char type, off_t next)
-{
-	struct collector *c = container_of(s, struct collector, sink);
-	bool dots = name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'));
-	char text[256];
-
-	if (!dots && len < sizeof(text)) {
-		memcpy(text, name, len);
-		text[len] = 0;
-		if (ovl_table_find(c->table, text))
-			return 0;
+	if (f->out->entry(f->out, name, len, ino, type, cookie_of(next))) {
+		f->full = true;
+		return 1;
 	}
-	if (!dots)
-		c->seen++;
-	if (c->d)
-		add_entry(c->d, name, len, ino, type);
+	f->given = true;
 	return 0;
 }
 
-/* All of the lower directory, from its beginning. */
-static int read_below(struct file *lower, struct collector *c)
+/* Runs s over the rest of an open lower directory, until it is full. pos_lock of lower held. */
+static int run_lower(struct file *lower, struct dirsink *s, const bool *full)
 {
 	off_t before;
 	int r;
 
-	mutex_lock(&lower->pos_lock);
-	lower->pos = 0;
-	r = lower->ops->lseek(lower, 0, SEEK_SET) < 0 ? -EIO : 0;
 	do {
 		before = lower->pos;
-		if (r == 0)
-			r = lower->ops->readdir(lower, &c->sink);
-	} while (r == 0 && lower->pos != before);
-	mutex_unlock(&lower->pos_lock);
+		r = lower->ops->readdir(lower, s);
+	} while (r == 0 && !*full && lower->pos != before);
 	return r;
 }
 
-static void collect_changes(struct ovl_dir *d)
+static int read_lower(struct dirfile *d, struct dirsink *out, bool *ret_full)
 {
-	struct ovl_table *t = &d->oi->table;
-
-	for (unsigned b = 0; b < t->nbuckets; b++) {
-		struct ovl_name *n;
-
-		list_for_each(n, &t->bucket[b], node)
-			if (n->inode)
-				add_entry(d, n->name, strlen(n->name), n->inode->ino, (unsigned char)IFTODT(n->inode->type));
-	}
-}
-
-static int begin(struct ovl_dir *d)
-{
-	struct ovl_inode *oi = d->oi;
-	struct collector c = { .sink = { collect }, .d = d, .table = &oi->table };
-	int r = 0;
-
-	drop_entries(d);
-	mutex_lock(&oi->inode.lock);
-	d->merged = !d->lower || oi->table.n;
-	if (d->merged && d->lower) {
-		r = read_below(d->lower, &c);
-	} else if (d->merged) {
-		struct dentry *up = d->file.path.dentry ? d->file.path.dentry->parent : NULL;
-
-		add_entry(d, ".", 1, oi->inode.ino, DT_DIR);
-		add_entry(d, "..", 2, up ? up->inode->ino : oi->inode.ino, DT_DIR);
-	}
-	if (d->merged)
-		collect_changes(d);
-	mutex_unlock(&oi->inode.lock);
-	d->begun = r == 0 && !d->failed;
-	return r < 0 ? r : d->failed ? -ENOMEM : 0;
-}
-
-/* --- the file ------------------------------------------------------------------------------------------------ */
-
-static int read_lower(struct ovl_dir *d, struct dirsink *out)
-{
-	struct file *l = d->lower;
+	struct filter f = { .sink = { filter_entry }, .out = out, .names = d->dir->names };
+	struct file *lower = d->lower;
 	int r;
 
-	mutex_lock(&l->pos_lock);
-	l->pos = d->file.pos;
-	r = l->ops->lseek(l, l->pos, SEEK_SET) < 0 ? -EINVAL : l->ops->readdir(l, out);
-	d->file.pos = l->pos;
-	mutex_unlock(&l->pos_lock);
-	return r;
+	mutex_lock(&lower->pos_lock);
+	lower->pos = d->file.pos;
+	r = run_lower(lower, &f.sink, &f.full);
+	d->file.pos = f.full || r < 0 ? cookie_of(lower->pos) : UPPER_BASE;
+	mutex_unlock(&lower->pos_lock);
+	*ret_full = f.full || (r < 0 && f.given); /* an error shows when nothing else does */
+	return f.given ? 0 : r;
 }
+
+/* --- above -------------------------------------------------------------------------------------------------------- */
+
+static uint64_t parent_ino(struct file *f)
+{
+	struct dentry *e = f->path.dentry;
+	uint64_t ino;
+
+	if (!e)
+		return f->inode ? f->inode->ino : 1;
+	mutex_lock(&e->lock);
+	ino = e->parent->inode->ino;
+	mutex_unlock(&e->lock);
+	return ino;
+}
+
+static bool give_dots(struct dirfile *d, struct dirsink *out)
+{
+	struct file *f = &d->file;
+
+	if (f->pos == 0) {
+		if (out->entry(out, ".", 1, d->dir->inode.ino, DT_DIR, 1))
+			return false;
+		f->pos = 1;
+	}
+	if (f->pos < UPPER_BASE) {
+		if (out->entry(out, "..", 2, parent_ino(f), DT_DIR, UPPER_BASE))
+			return false;
+		f->pos = UPPER_BASE;
+	}
+	return true;
+}
+
+static void give_upper(struct dirfile *d, struct dirsink *out)
+{
+	struct ov_entry e[BATCH];
+	struct file *f = &d->file;
+	unsigned n;
+
+	while (f->pos - UPPER_BASE < UINT32_MAX && (n = ov_names_list(d->dir->names, (uint32_t)(f->pos - UPPER_BASE), e, BATCH))) {
+		for (unsigned i = 0; i < n; i++) {
+			off_t next = UPPER_BASE + e[i].seq;
+
+			if (out->entry(out, e[i].name, strlen(e[i].name), e[i].ino, (unsigned char)IFTODT(e[i].type), next))
+				return;
+			f->pos = next;
+		}
+	}
+}
+
+/* --- the file ----------------------------------------------------------------------------------------------------- */
 
 static int dir_readdir(struct file *f, struct dirsink *out)
 {
-	struct ovl_dir *d = ovl_dir_of(f);
-	int r = f->pos == 0 || !d->begun ? begin(d) : 0;
+	struct dirfile *d = container_of(f, struct dirfile, file);
+	bool full = false;
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	if (!d->merged)
-		return read_lower(d, out);
-	while (f->pos >= 0 && (size_t)f->pos < d->n) {
-		struct entry *e = &d->entries[f->pos];
-
-		if (out->entry(out, e->name, strlen(e->name), e->ino, e->type, f->pos + 1))
-			break;
-		f->pos++;
-	}
-	return 0;
+	if (!d->lower)
+		full = !give_dots(d, out);
+	else if (f->pos < UPPER_BASE)
+		r = read_lower(d, out, &full);
+	if (r == 0 && !full)
+		give_upper(d, out);
+	return r;
 }
 
 static off_t dir_lseek(struct file *f, off_t off, int whence)
 {
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
+	if (whence != SEEK_SET && whence != SEEK_CUR)
 		return -EINVAL;
-	if (off < 0)
+	if ((whence == SEEK_CUR && __builtin_add_overflow(f->pos, off, &off)) || off < 0)
 		return -EINVAL;
 	f->pos = off;
 	return off;
 }
 
-static void dir_release(struct file *f)
+static ssize_t dir_read(struct file *f, struct uio *to, off_t *pos)
 {
-	struct ovl_dir *d = ovl_dir_of(f);
-
-	drop_entries(d);
-	file_put(d->lower);
-	inode_put(&d->oi->inode);
-	file_fini(f);
-	free(d);
+	return -EISDIR;
 }
 
 static int dir_fsync(struct file *f, bool datasync)
@@ -204,9 +171,14 @@ static int dir_fsync(struct file *f, bool datasync)
 	return 0;
 }
 
-static ssize_t dir_read(struct file *f, struct uio *to, off_t *pos)
+static void dir_release(struct file *f)
 {
-	return -EISDIR;
+	struct dirfile *d = container_of(f, struct dirfile, file);
+
+	file_fini(f);
+	file_put(d->lower);
+	inode_put(&d->dir->inode);
+	free(d);
 }
 
 static const struct file_ops dir_ops = {
@@ -218,45 +190,54 @@ static const struct file_ops dir_ops = {
 	.release = dir_release,
 };
 
-int ovl_dir_open(struct fs_ctx *c, struct ovl_inode *oi, unsigned flags, struct file **ret)
+int ov_dirfile_open(struct fs_ctx *c, struct ov_inode *x, const struct path *p, unsigned flags, struct file **ret)
 {
-	const struct path nowhere = PATH_INIT;
-	struct ovl_dir *d = calloc(1, sizeof(*d));
+	struct dirfile *d = calloc(1, sizeof(*d));
 	int r = 0;
 
 	if (!d)
 		return -ENOMEM;
-	if (oi->lower)
-		r = oi->lower->ops->open(c, oi->lower, &nowhere, O_RDONLY | O_DIRECTORY, &d->lower);
+	if (x->lower)
+		r = x->lower->ops->open(c, x->lower, p, O_RDONLY | O_DIRECTORY, &d->lower);
 	if (r < 0) {
 		free(d);
 		return r;
 	}
+	inode_get(&x->inode);
+	d->dir = x;
 	file_init(&d->file, &dir_ops, flags);
 	d->file.seekable = true;
-	d->oi = oi;
-	inode_get(&oi->inode);
 	*ret = &d->file;
 	return 0;
 }
 
-int ovl_dir_is_empty(struct fs_ctx *c, struct ovl_inode *oi)
+/* --- is there anything? ------------------------------------------------------------------------------------------- */
+
+struct finder { struct dirsink sink; struct ov_names *names; bool found; };
+
+static int find_entry(struct dirsink *s, const char *name, size_t len, uint64_t ino, unsigned char type, off_t next)
 {
-	const struct path nowhere = PATH_INIT;
-	struct collector col = { .sink = { collect }, .table = &oi->table };
+	struct finder *f = container_of(s, struct finder, sink);
+	struct ov_entry e;
+	bool in_lower;
+
+	f->found = !is_dot(name) && ov_names_peek(f->names, name, &e, &in_lower) != 0;
+	return f->found;
+}
+
+int ov_check_empty(struct ov_inode *x)
+{
+	struct finder f = { .sink = { find_entry }, .names = x->names };
 	AUTO(file) lower = NULL;
-	int r = 0;
+	int r;
 
-	for (unsigned b = 0; b < oi->table.nbuckets; b++) {
-		struct ovl_name *n;
-
-		list_for_each(n, &oi->table.bucket[b], node)
-			if (n->inode)
-				return 0;
-	}
-	if (oi->lower)
-		r = oi->lower->ops->open(c, oi->lower, &nowhere, O_RDONLY | O_DIRECTORY, &lower);
-	if (r == 0 && lower)
-		r = read_below(lower, &col);
-	return r < 0 ? r : col.seen == 0;
+	if (!x->lower)
+		return 0; /* ov_names_kill() sees the rest */
+	r = x->lower->ops->open(&ov_super(x)->self, x->lower, NULL, O_RDONLY | O_DIRECTORY, &lower);
+	if (r < 0)
+		return r;
+	mutex_lock(&lower->pos_lock);
+	r = run_lower(lower, &f.sink, &f.found);
+	mutex_unlock(&lower->pos_lock);
+	return f.found ? -ENOTEMPTY : r;
 }

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* mprotect(2), as mm/mprotect.c does it: area by area, with what was done before an error left done. */
+#include "emul/mm/vma.h"
+
+#include "emul/base/err.h"
+
+static int check_area(struct mm *mm, const struct vma *v, uint64_t len, int prot)
+{
+	if (prot & ~v->maxprot)
+		return -EACCES;
+	if (vma_is_data(prot, v->shared, v->flags) && !vma_is_data(v->prot, v->shared, v->flags)) {
+		if (may_expand(mm, 0, false) < 0)
+			return -ENOMEM;
+		if (mm->data + len > atomic_load_explicit(&mm->limits.data, memory_order_relaxed))
+			return -ENOMEM;
+		if (!(v->flags & VMA_NORESERVE) && len > mm->ph->overcommit_max)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* v lies in the range with all it has. */
+static int protect_area(struct mm *mm, struct vma *v, int prot)
+{
+	int before = v->prot, r;
+
+	vma_account(mm, v, -1);
+	v->prot = prot;
+	vma_account(mm, v, 1);
+	r = leaf_reprotect(v, v->start, v->end);
+	if (r < 0) {
+		/* Leaves that were narrowed come back by faults, those that were widened must not stay so. */
+		vma_account(mm, v, -1);
+		v->prot = before;
+		vma_account(mm, v, 1);
+		leaf_unmap(mm, v->start, v->end);
+	}
+	return r;
+}
+
+static long protect_range(struct mm *mm, gva_t start, gva_t end, int prot)
+{
+	gva_t at = start;
+
+	while (at < end) {
+		struct vma *v = vma_lookup(mm, at);
+		int r;
+
+		if (!v)
+			return -ENOMEM;
+		if (v->prot == prot) {
+			at = v->end;
+			continue;
+		}
+		r = check_area(mm, v, MIN(v->end, end) - at, prot);
+		if (r < 0)
+			return r;
+		v = vma_isolate(mm, v, at, end);
+		if (!v)
+			return -ENOMEM;
+		at = v->end;
+		r = protect_area(mm, v, prot);
+		vma_merge(mm, v);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+long mm_mprotect(struct mm *mm, gva_t addr, uint64_t len, int prot)
+{
+	int grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
+	gva_t end;
+	struct vma *v;
+	long r;
+
+	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP) || (addr & ~PAGE_MASK))
+		return -EINVAL;
+	if (!len)
+		return 0;
+	len = page_up(len);
+	if (!len || addr + len < addr)
+		return -ENOMEM;
+	end = addr + len;
+	prot &= ~(PROT_GROWSDOWN | PROT_GROWSUP);
+	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | 8 /* PROT_SEM */))
+		return -EINVAL;
+	prot &= PROT_READ | PROT_WRITE | PROT_EXEC;
+	mm_lock_write(mm);
+	v = vma_find(mm, addr);
+	if (!v || (v->start > addr && !(grows & PROT_GROWSDOWN))) {
+		r = -ENOMEM;
+	} else if (grows && (v->start >= end || !(grows & PROT_GROWSDOWN) || !(v->flags & VMA_GROWSDOWN))) {
+		r = v->start >= end ? -ENOMEM : -EINVAL;
+	} else {
+		r = protect_range(mm, grows ? v->start : addr, end, prot);
+	}
+	mm_unlock(mm);
+	return r;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* execve(2), execveat(2). fs/exec.c. */
+#include "emul/syscalls/handler.h"
+
+/* The name is known: the vectors, then the program. On success the registers are the new program's, which has no result. */
+static long exec(struct task *t, const struct at *n, unsigned walk, gva_t argv, gva_t envp)
+{
+	struct exec_args args = { 0 };
+	long r = exec_args_read(t->mm, argv, envp, proc_rlimit(t->proc, RLIMIT_STACK), &args);
+
+	if (r < 0)
+		return r;
+	r = task_exec(t, at_start(n), n->name, walk, &args);
+	exec_args_free(&args);
+	return r < 0 ? r : (long)t->regs.rax;
+}
+
+long sys_execve(struct task *t, const struct sysargs *a)
+{
+	AT(n);
+	int r = arg_at(t, AT_FDCWD, arg_gva(a, 0), false, &n);
+
+	return r < 0 ? r : exec(t, &n, WALK_FOLLOW, arg_gva(a, 1), arg_gva(a, 2));
+}
+
+long sys_execveat(struct task *t, const struct sysargs *a)
+{
+	int flags = arg_int(a, 4), r;
+	AT(n);
+
+	r = arg_path(t, arg_gva(a, 1), n.name, flags & AT_EMPTY_PATH);
+	if (r < 0)
+		return r;
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (n.name[0] != '/') {
+		r = arg_dirfd(t, arg_int(a, 0), &n.start);
+		if (r < 0)
+			return r;
+	}
+	return exec(t, &n, walk_of(flags), arg_gva(a, 2), arg_gva(a, 3));
+}
