@@ -2,7 +2,7 @@
 /* execve(2), execveat(2). fs/exec.c. */
 #include "emul/syscalls/handler.h"
 
-/* The name is known: the vectors, then the program. On success the registers are the new program's, which has no result. */
+/* The name is known: the vectors, then the program. Afterwards the registers are the new program's. */
 static long exec(struct task *t, const struct at *n, unsigned walk, gva_t argv, gva_t envp)
 {
 	struct exec_args args = { 0 };

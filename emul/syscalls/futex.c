@@ -31,7 +31,8 @@ long sys_futex(struct task *t, const struct sysargs *a)
 	struct timespec ts;
 
 	if (!at || !has_timeout(op & FUTEX_CMD_MASK)) /* a count then: val2 */
-		return futex_call(t, arg_gva(a, 0), op, arg_uint(a, 2), NULL, arg_gva(a, 4), (uint32_t)at, arg_uint(a, 5));
+		return futex_call(t, arg_gva(a, 0), op, arg_uint(a, 2), NULL, arg_gva(a, 4), (uint32_t)at,
+				  arg_uint(a, 5));
 	if (guest_read(t->mm, &ts, at) < 0)
 		return -EFAULT;
 	if (!timespec_ok(&ts))

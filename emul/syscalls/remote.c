@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking into other processes: process_vm_readv(2), process_vm_writev(2), kcmp(2). mm/process_vm_access.c, kernel/kcmp.c. */
+/*
+ * Looking into other processes: process_vm_readv(2), process_vm_writev(2), kcmp(2).
+ * mm/process_vm_access.c, kernel/kcmp.c.
+ */
 #include <linux/kcmp.h>
 #include <sys/random.h> /* host syscalls: getrandom */
 

@@ -41,7 +41,7 @@ long sys_sched_yield(struct task *t, const struct sysargs *a)
 	return 0;
 }
 
-/* --- policies ------------------------------------------------------------------------------------------------ */
+/* --- policies --------------------------------------------------------------------------------- */
 
 static long read_priority(struct task *t, gva_t at, int *ret)
 {
@@ -136,7 +136,7 @@ long sys_sched_rr_get_interval(struct task *t, const struct sysargs *a)
 	return guest_write(t->mm, arg_gva(a, 1), &ts);
 }
 
-/* --- attributes: both of the above, and nice ------------------------------------------------------------------ */
+/* --- attributes: both of the above, and nice -------------------------------------------------- */
 
 /* sched_copy_attr(): a size that does not fit is answered with ours. */
 static long read_attr(struct task *t, gva_t at, struct attr *ret)
@@ -232,7 +232,7 @@ long sys_sched_getattr(struct task *t, const struct sysargs *a)
 	return copy_to_guest(t->mm, arg_gva(a, 1), &at, at.size);
 }
 
-/* --- nice ---------------------------------------------------------------------------------------------------------- */
+/* --- nice ------------------------------------------------------------------------------------- */
 
 long sys_getpriority(struct task *t, const struct sysargs *a)
 {
@@ -244,7 +244,7 @@ long sys_setpriority(struct task *t, const struct sysargs *a)
 	return sched_setnice(t, arg_int(a, 0), arg_int(a, 1), arg_int(a, 2));
 }
 
-/* --- CPUs ------------------------------------------------------------------------------------------------------------ */
+/* --- CPUs ------------------------------------------------------------------------------------- */
 
 /* One more than the highest CPU there is (nr_cpu_ids). */
 static size_t cpu_ids(struct task *t)
@@ -281,7 +281,7 @@ long sys_sched_getaffinity(struct task *t, const struct sysargs *a)
 	return copy_to_guest(t->mm, arg_gva(a, 2), &set, bytes) < 0 ? -EFAULT : (long)bytes;
 }
 
-/* --- I/O priorities: kept by the host, of its threads ------------------------------------------------------------------- */
+/* --- I/O priorities: kept by the host, of its threads ----------------------------------------- */
 
 static long check_ioprio(struct task *t, int ioprio)
 {

@@ -12,7 +12,7 @@ long sys_uname(struct task *t, const struct sysargs *a)
 	return guest_write(t->mm, arg_gva(a, 0), t->env->uts);
 }
 
-/* Memory is the instance's; load and swap are facts of the host that are not told but for the load, as /proc/loadavg does. */
+/* Memory is the instance's; the load is the host's, as in /proc/loadavg; there is no swap. */
 long sys_sysinfo(struct task *t, const struct sysargs *a)
 {
 	struct mem_stats m;

@@ -136,6 +136,11 @@ struct fdtab *fdtab_copy(struct fdtab *t, unsigned up_to) NO_LOCK_ANALYSIS /* tw
 	return NULL;
 }
 
+bool fdtab_is_shared(struct fdtab *t)
+{
+	return atomic_load(&t->ref.n) > 1;
+}
+
 /* --- looking up ------------------------------------------------------------------------------------------ */
 
 static struct file *slot_locked(struct fdtab *t, int fd) REQUIRES(t->lock)

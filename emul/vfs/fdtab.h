@@ -33,6 +33,7 @@ int fdtab_get_cloexec(struct fdtab *t, int fd);   /* 0, 1, -EBADF */
 int fdtab_set_cloexec(struct fdtab *t, int fd, bool on);
 /* The lowest open descriptor >= fd, with a reference in *ret (may be NULL to skip); -1: none. For /proc and close loops. */
 int fdtab_next(struct fdtab *t, int fd, struct file **ret);
+bool fdtab_is_shared(struct fdtab *t);             /* has other users (CLONE_FILES) */
 unsigned fdtab_size(struct fdtab *t);             /* slots allocated: FDSize of /proc/PID/status */
 
 #endif

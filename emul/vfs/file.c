@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Open file descriptions: the part that all kinds share. file.h is the contract. */
+/* host syscalls: syncfs sync_file_range */
 #include "emul/vfs/file.h"
 
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <unistd.h>
 
 #include "emul/base/err.h"
-#include "emul/vfs/vfs.h"
+#include "emul/vfs/inode.h"
 
 _Thread_local bool file_call_nonblock;
 
@@ -30,6 +32,8 @@ void file_fini(struct file *f)
 {
 	struct path p = { f->path.mnt, f->path.dentry };
 
+	if (f->counted_writer)
+		atomic_fetch_sub(&f->inode->nwriters, 1);
 	if (path_is_set(&p))
 		path_put(&p);
 	mutex_fini(&f->own_lock);
@@ -191,4 +195,132 @@ int file_stat(struct file *f, unsigned mask, struct statx *ret)
 		return vfs_stat(NULL, &p, mask, ret);
 	stat_anonymous(ret);
 	return 0;
+}
+
+mode_t file_mode(struct file *f)
+{
+	struct statx st;
+
+	return file_stat(f, STATX_TYPE | STATX_MODE, &st) < 0 ? 0 : st.stx_mode;
+}
+
+#define SETFL_MASK ((unsigned)(O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME))
+
+int file_set_flags(struct file *f, unsigned flags)
+{
+	unsigned old = file_flags(f), now;
+	int r;
+
+	/* Linux's setfl(): pipes are the files without a position that know O_DIRECT (as packets) */
+	if ((flags & ~old & O_DIRECT) && !f->seekable && !file_is_pipe(f))
+		return -EINVAL;
+	now = (flags & SETFL_MASK) | (old & ~SETFL_MASK);
+	r = f->ops->set_flags ? f->ops->set_flags(f, now) : 0;
+	if (r < 0)
+		return r;
+	while (!atomic_compare_exchange_weak(&f->flags, &old, now))
+		now = (flags & SETFL_MASK) | (old & ~SETFL_MASK);
+	return 0;
+}
+
+/* --- directories, size, storage ---------------------------------------------------------------------------- */
+
+int file_readdir(struct file *f, struct dirsink *out)
+{
+	struct statx st;
+	int r;
+
+	if (!f->ops->readdir)
+		return -ENOTDIR;
+	if (file_stat(f, STATX_NLINK, &st) == 0 && (st.stx_mask & STATX_NLINK) && !st.stx_nlink)
+		return -ENOENT;
+	mutex_lock(&f->pos_lock);
+	r = f->ops->readdir(f, out);
+	mutex_unlock(&f->pos_lock);
+	return r;
+}
+
+int file_truncate(struct file *f, uint64_t size)
+{
+	if (!file_writable(f) || !S_ISREG(file_mode(f)) || !f->ops->truncate)
+		return -EINVAL;
+	return f->ops->truncate(f, size);
+}
+
+static int check_fallocate_mode(int mode)
+{
+	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case 0:
+	case FALLOC_FL_UNSHARE_RANGE:
+	case FALLOC_FL_ZERO_RANGE: return 0;
+	case FALLOC_FL_PUNCH_HOLE: return keep ? 0 : -EOPNOTSUPP;
+	case FALLOC_FL_COLLAPSE_RANGE:
+	case FALLOC_FL_INSERT_RANGE: return keep ? -EOPNOTSUPP : 0;
+	default: return -EOPNOTSUPP;
+	}
+}
+
+int file_fallocate(struct file *f, int mode, int64_t off, int64_t len)
+{
+	mode_t type;
+	int64_t end;
+	int r;
+
+	if (off < 0 || len <= 0)
+		return -EINVAL;
+	r = check_fallocate_mode(mode);
+	if (r < 0)
+		return r;
+	if (!file_writable(f))
+		return -EBADF;
+	if ((mode & ~FALLOC_FL_KEEP_SIZE) && (file_flags(f) & O_APPEND))
+		return -EPERM;
+	type = file_mode(f) & S_IFMT;
+	if (type == S_IFIFO)
+		return -ESPIPE;
+	if (type == S_IFDIR)
+		return -EISDIR;
+	if (type != S_IFREG && type != S_IFBLK)
+		return -ENODEV;
+	if (__builtin_add_overflow(off, len, &end))
+		return -EFBIG;
+	return f->ops->fallocate ? f->ops->fallocate(f, mode, off, len) : -EOPNOTSUPP;
+}
+
+int file_fsync(struct file *f, bool datasync)
+{
+	return f->ops->fsync ? f->ops->fsync(f, datasync) : -EINVAL;
+}
+
+static int host_fd_of(struct file *f)
+{
+	return f->ops->host_fd ? f->ops->host_fd(f) : -1;
+}
+
+int file_syncfs(struct file *f)
+{
+	int fd = host_fd_of(f);
+
+	return fd < 0 ? 0 : (int)HOST(syncfs(fd)); /* what is in memory only is as safe as it will be */
+}
+
+#define SYNC_RANGE_FLAGS (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)
+
+int file_sync_range(struct file *f, int64_t off, int64_t len, unsigned flags)
+{
+	int64_t end;
+	mode_t type;
+	int fd;
+
+	if (flags & ~(unsigned)SYNC_RANGE_FLAGS)
+		return -EINVAL;
+	if (off < 0 || __builtin_add_overflow(off, len, &end) || end < off)
+		return -EINVAL;
+	type = file_mode(f) & S_IFMT;
+	if (type != S_IFREG && type != S_IFBLK && type != S_IFDIR && type != S_IFLNK)
+		return -ESPIPE;
+	fd = host_fd_of(f);
+	return fd < 0 ? 0 : (int)HOST(sync_file_range(fd, off, len, flags));
 }

@@ -71,6 +71,7 @@ struct file {
 	off_t pos;                      /* pos_lock */
 	struct { struct mount *mnt; struct dentry *dentry; } path; /* as struct path; NULL: anonymous. Constant */
 	struct inode *inode;            /* constant; NULL: anonymous */
+	bool counted_writer;            /* in inode->nwriters; constant after opening */
 	struct mutex own_lock;
 	struct { int type; pid_t pid; int sig; uid_t uid, euid; } own; /* own_lock: F_SETOWN, F_SETSIG */
 	struct list epolls;             /* epoll_watch_lock: items that watch this file */
@@ -100,6 +101,16 @@ ssize_t file_write(struct file *f, struct uio *from, off_t *pos, struct fs_ctx *
 off_t file_lseek(struct file *f, off_t off, int whence);
 uint32_t file_poll(struct file *f);
 int file_stat(struct file *f, unsigned mask, struct statx *ret);
+/* S_IFMT and permission bits; anonymous files have no type: 0600. */
+mode_t file_mode(struct file *f);
+/* fcntl(F_SETFL), FIONBIO: the flags that can change. -EINVAL (O_DIRECT on what has none), and what set_flags says. */
+int file_set_flags(struct file *f, unsigned flags);
+int file_readdir(struct file *f, struct dirsink *out); /* -ENOTDIR; -ENOENT: the directory was removed */
+int file_truncate(struct file *f, uint64_t size);      /* -EINVAL: not regular or not open for writing */
+int file_fallocate(struct file *f, int mode, int64_t off, int64_t len); /* with all checks of vfs_fallocate() */
+int file_fsync(struct file *f, bool datasync);
+int file_syncfs(struct file *f); /* all of the file system that f is on */
+int file_sync_range(struct file *f, int64_t off, int64_t len, unsigned flags); /* -EINVAL, -ESPIPE */
 /* lseek of anonymous files that have none, but do not refuse (eventfd, epoll, timerfd, inotify): where it is. */
 off_t file_noop_lseek(struct file *f, off_t off, int whence);
 /* close(2) of one descriptor: flush, POSIX locks of owner (the descriptor table). Consumes the reference. flush's error. */
@@ -146,8 +157,13 @@ int hostfd_new(int host_fd, struct file **ret);
 void hostfd_set_phys(struct phys *ph); /* at boot: whose frames mmap of such files uses; without it mmap is -ENODEV */
 
 /* --- waiting on several files (poll, select): the engine --- */
-struct poll_item { struct file *file; /* NULL: skip */ uint32_t events; uint32_t ret; };
-/* Ready count; 0 at the deadline; -ERESTARTNOHAND. EPOLLERR and EPOLLHUP are always reported. */
+struct poll_item {
+	struct file *file; /* NULL: skip */
+	uint32_t events;
+	uint32_t ret;
+	bool exact;        /* EPOLLERR and EPOLLHUP only if asked for (select); else they are always reported */
+};
+/* Ready count; 0 at the deadline; -ERESTARTNOHAND. */
 int files_poll(struct poll_item *items, unsigned n, struct deadline d);
 
 /* --- record locks --- */

@@ -3,8 +3,9 @@
  * Inside vfs: what a file system implements (inode_ops, super_ops) and the objects that the walk and the
  * calls of vfs.h work on. Only file systems and emul/vfs itself include this.
  *
- *   path.c      the walk                     dentry.c   the cache of names          mount.c  the mount table
- *   namei.c create.c rename.c attr.c xattr.c statfs.c   the calls of vfs.h          perm.c   who may
+ *   namespace.h  their common ground         path.c     the walk                    dentry.c the cache of names
+ *   mount.c      the mount table             open.c create.c remove.c rename.c attr.c xattr.c  the calls of vfs.h
+ *   perm.c       who may                     pathtext.c paths as text               special.c FIFOs, devices, sockets
  *   tmpfs.c tmpfs_file.c  devfs.c devfs_mem.c  pseudo.c pseudo_file.c seq.c         in memory
  *   hostfs/  a host directory                overlay/  host below, tmpfs above
  *
@@ -103,6 +104,7 @@ struct super { /* embedded in the file system's own; made by super_init() */
 void super_init(struct super *s, const struct super_ops *ops, struct vfs *v);
 int super_set_root(struct super *s, struct inode *root); /* consumes root; -ENOMEM */
 struct super *super_get(struct super *s);
+struct phys *vfs_phys(struct vfs *v); /* the instance's frames */
 
 struct dentry {
 	struct ref ref;
@@ -112,8 +114,8 @@ struct dentry {
 	struct dentry *parent;     /* counted; itself for a root */
 	char *name;
 	bool hashed;               /* its name exists and leads here; parent->lock */
-	struct list children;      /* lock: dentry.sibling */
-	struct list sibling;
+	struct list cache_node;    /* the vfs' cache_lock: empty if not hashed */
+	struct list lru_node;      /* the vfs' cache_lock: nobody holds it */
 	struct mount *mounted;     /* what covers it; under the vfs' mount lock */
 };
 struct dentry *dentry_get(struct dentry *d);
@@ -123,6 +125,8 @@ DEFINE_AUTO(dentry, dentry_put);
 int dentry_child(struct fs_ctx *c, struct dentry *dir, const char *name, bool locked, struct dentry **ret);
 /* A child that an operation has just made: consumes i. dir->inode->lock held. */
 int dentry_add(struct dentry *dir, const char *name, struct inode *i, struct dentry **ret);
+/* A file that never had a name (O_TMPFILE), in dir's file system: consumes i. */
+int dentry_new_unnamed(struct dentry *dir, struct inode *i, struct dentry **ret);
 void dentry_drop(struct dentry *d); /* its name is gone; parent's inode lock held */
 
 struct mount { struct ref ref; struct vfs *vfs; struct super *sb; struct dentry *root; struct mount *parent; struct dentry *at; int id; unsigned long flags; char *type, *source; struct list node; };
@@ -138,6 +142,7 @@ int inode_may_setattr(const struct cred *c, struct inode *i, struct iattr *a); /
 int special_open(struct fs_ctx *c, struct inode *i, dev_t rdev, unsigned flags, struct file **ret);
 /* devfs_mem.c: null, zero, full, random, urandom by number; -ENXIO. Used by special_open and hostfs */
 int device_open(struct fs_ctx *c, mode_t type, dev_t rdev, unsigned flags, struct file **ret);
+int path_file_new(const struct path *p, unsigned flags, struct file **ret); /* O_PATH */
 void file_set_path(struct file *f, const struct path *p); /* path and inode of an opened file; takes references */
 
 #endif

@@ -30,7 +30,7 @@ static int scan(struct poll_item *items, unsigned n, struct poll_entry *entries,
 
 	for (unsigned i = 0; i < n; i++) {
 		struct poll_item *it = &items[i];
-		uint32_t wanted = it->events | EPOLLERR | EPOLLHUP;
+		uint32_t wanted = it->events | (it->exact ? 0 : EPOLLERR | EPOLLHUP);
 
 		it->ret = 0;
 		if (!it->file)

@@ -57,8 +57,6 @@ struct hostfs_link hostfs_link(int fd);
 /* statx of the descriptor without what a mount has to say. */
 int hostfs_statx(int fd, unsigned mask, struct statx *ret);
 
-struct phys *vfs_phys(struct vfs *v); /* the instance's frames */
-
 int hostfs_dirfile_open(struct hostfs_inode *hi, unsigned flags, struct file **ret);
 int hostfs_file_open(struct hostfs_inode *hi, unsigned flags, struct file **ret);
 

@@ -50,7 +50,8 @@ static void what_is_partial_says_what_is_missing(void **state)
 		if (rows[i].support != FULL && rows[i].support != PARTIAL)
 			fail_msg("%s: a row without support", rows[i].name);
 		if ((rows[i].support == PARTIAL) != (rows[i].note[0] != '\0'))
-			fail_msg("%s: %s", rows[i].name, rows[i].note[0] ? "full, but with a note" : "partial, but no note");
+			fail_msg("%s: %s", rows[i].name,
+				 rows[i].note[0] ? "full, but with a note" : "partial, but no note");
 	}
 }
 
