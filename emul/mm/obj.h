@@ -70,6 +70,6 @@ uint64_t pagecache_reclaim(struct pool *pool, uint64_t want);
 void pagecache_init(struct phys *ph);
 void pagecache_fini(struct phys *ph);
 /* Duplicates fd with at least the wanted access, whatever it was opened with. Descriptor or -errno. */
-int file_reopen(int fd, bool writable);
+int host_reopen(int fd, bool writable);
 
 #endif

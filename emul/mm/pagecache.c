@@ -63,7 +63,7 @@ static bool is_settled(const struct version *v)
 	return ns_of(now) - MAX(v->mtime, v->ctime) > SETTLE_NS;
 }
 
-int file_reopen(int fd, bool writable)
+int host_reopen(int fd, bool writable)
 {
 	int flags = (int)HOST(fcntl(fd, F_GETFL)), acc = flags & O_ACCMODE;
 	char path[40];
@@ -456,7 +456,7 @@ int memobj_cached_file(struct phys *ph, int fd, const struct stat *st, struct me
 		*ret = &c->obj;
 		return 0;
 	}
-	own = file_reopen(fd, false);
+	own = host_reopen(fd, false);
 	if (own < 0)
 		return own;
 	mutex_lock(&ph->cache_lock);

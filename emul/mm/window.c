@@ -223,7 +223,7 @@ int memobj_file_window(struct phys *ph, int fd, const struct stat *st, int maxpr
 {
 	struct memobj_id id = { st->st_dev, st->st_ino };
 	bool writable = maxprot & PROT_WRITE;
-	AUTO_FD own = file_reopen(fd, writable);
+	AUTO_FD own = host_reopen(fd, writable);
 	struct window *w;
 
 	if (own < 0)

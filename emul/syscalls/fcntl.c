@@ -11,12 +11,6 @@
 #ifndef F_GETOWNER_UIDS
 #define F_GETOWNER_UIDS 17
 #endif
-#ifndef F_OWNER_TID
-#define F_OWNER_TID 0
-#define F_OWNER_PID 1
-#define F_OWNER_PGRP 2
-struct f_owner_ex { int type; pid_t pid; };
-#endif
 #ifndef LOCK_MAND
 #define LOCK_MAND 32
 #endif

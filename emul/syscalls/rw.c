@@ -8,6 +8,14 @@
 
 /* --- one buffer ---------------------------------------------------------------------------------------------- */
 
+/* A buffer that leaves the address space is refused as a whole, even if nothing would be moved; but after the file's own refusals. */
+static bool refused(struct file *f, bool write, gva_t buf, size_t len, const off_t *pos)
+{
+	if (range_ok(buf, len) || (pos && !f->seekable))
+		return false;
+	return write ? file_writable(f) && f->ops->write : file_readable(f) && f->ops->read;
+}
+
 static long do_read(struct task *t, int fd, gva_t buf, size_t len, off_t *pos)
 {
 	AUTO(file) f = fd_file(t, fd);
@@ -15,6 +23,8 @@ static long do_read(struct task *t, int fd, gva_t buf, size_t len, off_t *pos)
 
 	if (!f)
 		return -EBADF;
+	if (refused(f, false, buf, len, pos))
+		return -EFAULT;
 	uio_init_guest(&u, mm_guest(t->mm), buf, len);
 	return file_read(f, &u, pos);
 }
@@ -26,6 +36,8 @@ static long do_write(struct task *t, int fd, gva_t buf, size_t len, off_t *pos)
 
 	if (!f)
 		return -EBADF;
+	if (refused(f, true, buf, len, pos))
+		return -EFAULT;
 	uio_init_guest(&u, mm_guest(t->mm), buf, len);
 	return write_outcome(t, file_write(f, &u, pos, &t->fsc));
 }

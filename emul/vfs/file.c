@@ -51,6 +51,8 @@ void file_put(struct file *f)
 {
 	if (!f || !ref_put(&f->ref))
 		return;
+	if (f->inode && !(file_flags(f) & O_PATH))
+		notify_path(&(struct path){ f->path.mnt, f->path.dentry }, file_writable(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	epoll_forget(f);
 	file_release_own_locks(f);
 	f->ops->release(f);
@@ -77,7 +79,15 @@ int file_reopen(struct file *f, unsigned flags, struct file **ret)
 
 /* --- reading, writing, seeking -------------------------------------------------------------------------- */
 
-ssize_t file_read(struct file *f, struct uio *to, off_t *pos)
+/* Linux's rw_verify_area(): from a position that is one, to an end that is one. */
+static bool range_valid(off_t pos, const struct uio *u)
+{
+	int64_t end;
+
+	return pos >= 0 && !__builtin_add_overflow(pos, (int64_t)uio_left(u), &end);
+}
+
+static ssize_t do_read(struct file *f, struct uio *to, off_t *pos)
 {
 	off_t none = 0;
 	ssize_t r;
@@ -89,11 +99,11 @@ ssize_t file_read(struct file *f, struct uio *to, off_t *pos)
 	if (!f->ops->read)
 		return -EINVAL;
 	if (pos)
-		return *pos < 0 ? -EINVAL : f->ops->read(f, to, pos);
+		return range_valid(*pos, to) ? f->ops->read(f, to, pos) : -EINVAL;
 	if (!f->seekable)
 		return f->ops->read(f, to, &none);
 	mutex_lock(&f->pos_lock);
-	r = f->ops->read(f, to, &f->pos);
+	r = range_valid(f->pos, to) ? f->ops->read(f, to, &f->pos) : -EINVAL;
 	mutex_unlock(&f->pos_lock);
 	return r;
 }
@@ -117,12 +127,12 @@ static int limit_size(struct file *f, struct uio *from, off_t pos, const struct 
 
 static ssize_t write_at(struct file *f, struct uio *from, off_t *pos, struct fs_ctx *c)
 {
-	int r = limit_size(f, from, *pos, c);
+	int r = range_valid(*pos, from) ? limit_size(f, from, *pos, c) : -EINVAL;
 
 	return r < 0 ? r : f->ops->write(f, from, pos);
 }
 
-ssize_t file_write(struct file *f, struct uio *from, off_t *pos, struct fs_ctx *c)
+static ssize_t do_write(struct file *f, struct uio *from, off_t *pos, struct fs_ctx *c)
 {
 	off_t none = 0;
 	ssize_t r;
@@ -134,12 +144,36 @@ ssize_t file_write(struct file *f, struct uio *from, off_t *pos, struct fs_ctx *
 	if (!f->ops->write)
 		return -EINVAL;
 	if (pos)
-		return *pos < 0 ? -EINVAL : write_at(f, from, pos, c);
+		return write_at(f, from, pos, c);
 	if (!f->seekable)
 		return f->ops->write(f, from, &none);
 	mutex_lock(&f->pos_lock);
 	r = write_at(f, from, &f->pos, c);
 	mutex_unlock(&f->pos_lock);
+	return r;
+}
+
+static void tell(struct file *f, uint32_t event)
+{
+	if (f->inode)
+		notify_path(&(struct path){ f->path.mnt, f->path.dentry }, event);
+}
+
+ssize_t file_read(struct file *f, struct uio *to, off_t *pos)
+{
+	ssize_t r = do_read(f, to, pos);
+
+	if (r > 0)
+		tell(f, IN_ACCESS);
+	return r;
+}
+
+ssize_t file_write(struct file *f, struct uio *from, off_t *pos, struct fs_ctx *c)
+{
+	ssize_t r = do_write(f, from, pos, c);
+
+	if (r > 0)
+		tell(f, IN_MODIFY);
 	return r;
 }
 

@@ -92,8 +92,19 @@ static inline unsigned file_flags(struct file *f) { return atomic_load_explicit(
 /* A call on this thread wants no blocking whatever O_NONBLOCK says (RWF_NOWAIT, MSG_DONTWAIT): set around the op by the caller. */
 extern _Thread_local bool file_call_nonblock;
 static inline bool file_nonblock(struct file *f) { return (file_flags(f) & O_NONBLOCK) || file_call_nonblock; }
-static inline bool file_readable(struct file *f) { return !(file_flags(f) & O_PATH) && (file_flags(f) & O_ACCMODE) != O_WRONLY; }
-static inline bool file_writable(struct file *f) { return !(file_flags(f) & O_PATH) && (file_flags(f) & O_ACCMODE) != O_RDONLY; }
+/* Access mode 3 is for ioctl only: neither. */
+static inline bool file_readable(struct file *f)
+{
+	unsigned mode = file_flags(f) & (O_PATH | O_ACCMODE);
+
+	return mode == O_RDONLY || mode == O_RDWR;
+}
+static inline bool file_writable(struct file *f)
+{
+	unsigned mode = file_flags(f) & (O_PATH | O_ACCMODE);
+
+	return mode == O_WRONLY || mode == O_RDWR;
+}
 
 /* What the calls do, with mode checks (-EBADF), position, RLIMIT_FSIZE, and NULL ops resolved. pos NULL: the file's own position. */
 ssize_t file_read(struct file *f, struct uio *to, off_t *pos);

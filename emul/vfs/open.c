@@ -161,6 +161,11 @@ static int find_or_make(struct walk *w, const struct open_how *how, struct dentr
 	return r;
 }
 
+static int open_nameless(struct walk *w, struct dentry *d, unsigned flags, struct file **ret)
+{
+	return d->inode->ops->open(w->c, d->inode, &(struct path){ w->at.mnt, d }, flags, ret);
+}
+
 static int open_created(struct walk *w, struct dentry *d, unsigned flags, struct file **ret)
 {
 	struct path p = { w->at.mnt, d };
@@ -203,7 +208,7 @@ static int open_creating(struct walk *w, const char *name, const struct open_how
 		if (!S_ISLNK(d->inode->type) || (flags & O_NOFOLLOW))
 			return open_existing(w, d, flags, ret);
 		if (is_nameless_target(w->c, &(struct path){ w->at.mnt, d }))
-			return open_created(w, d, flags, ret);
+			return open_nameless(w, d, flags, ret);
 		r = walk_link(w, d, true);
 		if (r == -EOPNOTSUPP) /* a magic link led to the thing itself */
 			return vfs_open_path(w->c, &w->at, flags, ret);
@@ -259,7 +264,7 @@ static int open_plain(struct walk *w, const char *name, unsigned flags, struct f
 		AUTO(dentry) link = dentry_get(w->at.dentry);
 
 		if (!(flags & O_PATH) && is_nameless_target(w->c, &w->at))
-			return open_inode(w->c, &w->at, flags, ret);
+			return open_nameless(w, link, flags, ret);
 		/* Relative targets start where the link is. */
 		struct path dir = { w->at.mnt, dentry_parent(link) };
 

@@ -61,17 +61,9 @@ static int fd_follow(struct pnode *n, struct fs_ctx *c, struct path *ret)
 	return 0;
 }
 
-static bool mode_allows(struct file *f, unsigned flags)
-{
-	unsigned want = flags & O_ACCMODE;
-
-	return (want == O_WRONLY || file_readable(f)) && (want == O_RDONLY || file_writable(f));
-}
-
 /*
- * Opening the link of a descriptor without a name. A host descriptor is opened anew on the host; what
- * only the VMM knows (pipes) gives the same description again, which differs from Linux in that
- * O_NONBLOCK is shared.
+ * Opening the link of a descriptor without a name. A host descriptor is opened anew on the host; pipes and
+ * memfds get a new description.
  */
 static int fd_open_target(struct pnode *n, struct fs_ctx *c, unsigned flags, struct file **ret)
 {
@@ -91,12 +83,7 @@ static int fd_open_target(struct pnode *n, struct fs_ctx *c, unsigned flags, str
 		close(fd);
 		return r;
 	}
-	if (!file_is_pipe(f))
-		return -ENXIO;
-	if (!mode_allows(f, flags))
-		return -EACCES;
-	*ret = steal(f);
-	return 0;
+	return file_reopen(f, flags, ret);
 }
 
 static void fd_getattr(struct pnode *n, struct statx *st)

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* tmpfs: open regular files over a shmem object. */
+#include <linux/falloc.h>
+#include <time.h>
+
+#include "emul/base/err.h"
+#include "emul/mm/memobj.h"
+#include "emul/vfs/mapname.h"
+#include "emul/vfs/tmpfs.h"
+
+struct tmpfs_file { struct file file; struct tmpfs_inode *ti; /* its inode is counted */ };
+
+static struct tmpfs_inode *ti_of(struct file *f)
+{
+	return container_of(f, struct tmpfs_file, file)->ti;
+}
+
+/* relatime: often enough for programs that compare it with mtime. */
+static void touch_atime(struct tmpfs_inode *ti)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	mutex_lock(&ti->lock);
+	if (ti->atime.tv_sec < ti->mtime.tv_sec || (ti->atime.tv_sec == ti->mtime.tv_sec && ti->atime.tv_nsec <= ti->mtime.tv_nsec) ||
+	    now.tv_sec - ti->atime.tv_sec >= 24 * 3600)
+		ti->atime = now;
+	mutex_unlock(&ti->lock);
+}
+
+static ssize_t tf_read(struct file *f, struct uio *to, off_t *pos)
+{
+	struct tmpfs_inode *ti = ti_of(f);
+	ssize_t r = shmem_read(ti->obj, to, (uint64_t)*pos);
+
+	if (r > 0)
+		*pos += r;
+	if (r >= 0 && !(file_flags(f) & O_NOATIME))
+		touch_atime(ti);
+	return r;
+}
+
+static ssize_t write_locked(struct file *f, struct tmpfs_inode *ti, struct uio *from, off_t *pos)
+{
+	struct tmpfs *t = tmpfs_of(ti->inode.sb);
+	uint64_t before = shmem_allocated(ti->obj), end;
+	ssize_t r;
+
+	if (file_flags(f) & O_APPEND)
+		*pos = (off_t)shmem_size(ti->obj);
+	if (__builtin_add_overflow((uint64_t)*pos, uio_left(from), &end) || end > INT64_MAX)
+		return -EFBIG;
+	if (tmpfs_is_full(t))
+		return -ENOSPC;
+	r = shmem_write(ti->obj, from, (uint64_t)*pos);
+	tmpfs_charge(t, ti->obj, before);
+	if (r > 0)
+		*pos += r;
+	return r;
+}
+
+/* Writes are serial: the size and O_APPEND's position belong together. */
+static ssize_t tf_write(struct file *f, struct uio *from, off_t *pos)
+{
+	struct tmpfs_inode *ti = ti_of(f);
+	ssize_t r;
+
+	if (!uio_left(from))
+		return 0;
+	mutex_lock(&ti->inode.lock);
+	r = write_locked(f, ti, from, pos);
+	mutex_unlock(&ti->inode.lock);
+	if (r > 0)
+		tmpfs_touch(ti, true);
+	return r;
+}
+
+static off_t tf_lseek(struct file *f, off_t off, int whence)
+{
+	struct memobj *o = ti_of(f)->obj;
+	off_t base = 0;
+
+	switch (whence) {
+	case SEEK_SET: break;
+	case SEEK_CUR: base = f->pos; break;
+	case SEEK_END: base = (off_t)shmem_size(o); break;
+	case SEEK_DATA:
+	case SEEK_HOLE:
+		if (off < 0 || (uint64_t)off >= shmem_size(o))
+			return -ENXIO;
+		off = whence == SEEK_DATA ? shmem_seek_data(o, (uint64_t)off) : shmem_seek_hole(o, (uint64_t)off);
+		if (off < 0)
+			return off;
+		break;
+	default: return -EINVAL;
+	}
+	if (__builtin_add_overflow(base, off, &off) || off < 0)
+		return -EINVAL;
+	f->pos = off;
+	return off;
+}
+
+static int tf_mmap(struct file *f, bool shared, struct memobj **ret)
+{
+	struct path p = { f->path.mnt, f->path.dentry };
+
+	*ret = memobj_get(ti_of(f)->obj);
+	if (path_is_set(&p))
+		memobj_name_path(*ret, &p);
+	return 0;
+}
+
+static int tf_fsync(struct file *f, bool datasync)
+{
+	return 0;
+}
+
+static int tf_truncate(struct file *f, uint64_t size)
+{
+	struct tmpfs_inode *ti = ti_of(f);
+	int r;
+
+	mutex_lock(&ti->inode.lock);
+	r = tmpfs_set_size(NULL, ti, size);
+	mutex_unlock(&ti->inode.lock);
+	return r;
+}
+
+static int allocate(struct tmpfs_inode *ti, int mode, uint64_t off, uint64_t len)
+{
+	uint64_t end = off + len;
+	int r = 0;
+
+	if (mode & FALLOC_FL_PUNCH_HOLE)
+		return shmem_punch(ti->obj, off, len);
+	if (mode & FALLOC_FL_ZERO_RANGE)
+		r = shmem_punch(ti->obj, off, MIN(len, shmem_size(ti->obj) > off ? shmem_size(ti->obj) - off : 0));
+	if (r == 0)
+		r = shmem_allocate(ti->obj, off, len);
+	if (r == 0 && end > shmem_size(ti->obj) && !(mode & FALLOC_FL_KEEP_SIZE))
+		r = shmem_truncate(ti->obj, end);
+	return r;
+}
+
+static int tf_fallocate(struct file *f, int mode, uint64_t off, uint64_t len)
+{
+	struct tmpfs_inode *ti = ti_of(f);
+	struct tmpfs *t = tmpfs_of(ti->inode.sb);
+	uint64_t before;
+	int r;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		return -EOPNOTSUPP;
+	mutex_lock(&ti->inode.lock);
+	before = shmem_allocated(ti->obj);
+	if (!(mode & FALLOC_FL_PUNCH_HOLE) && t->limit != UINT64_MAX && len > t->limit - MIN(atomic_load(&t->used), t->limit))
+		r = -ENOSPC;
+	else
+		r = allocate(ti, mode, off, len);
+	tmpfs_charge(t, ti->obj, before);
+	mutex_unlock(&ti->inode.lock);
+	if (r == 0)
+		tmpfs_touch(ti, true);
+	return r;
+}
+
+static void tf_release(struct file *f)
+{
+	struct tmpfs_file *tf = container_of(f, struct tmpfs_file, file);
+
+	file_fini(f);
+	inode_put(&tf->ti->inode);
+	free(tf);
+}
+
+static const struct file_ops tmpfs_file_ops = {
+	.name = "tmpfs",
+	.read = tf_read,
+	.write = tf_write,
+	.lseek = tf_lseek,
+	.mmap = tf_mmap,
+	.fsync = tf_fsync,
+	.truncate = tf_truncate,
+	.fallocate = tf_fallocate,
+	.release = tf_release,
+};
+
+int tmpfs_file_open(struct inode *i, const struct path *p, unsigned flags, struct file **ret)
+{
+	struct tmpfs_file *tf = calloc(1, sizeof(*tf));
+	int r = 0;
+
+	if (!tf)
+		return -ENOMEM;
+	file_init(&tf->file, &tmpfs_file_ops, flags);
+	tf->file.seekable = true;
+	tf->ti = tmpfs_inode_of(i);
+	inode_get(i);
+	if (flags & O_TRUNC)
+		r = tf_truncate(&tf->file, 0);
+	if (r < 0) {
+		file_put(&tf->file);
+		return r;
+	}
+	*ret = &tf->file;
+	return 0;
+}
