@@ -47,10 +47,12 @@ long sys_fchmodat2(struct task *t, const struct sysargs *a)
 
 long sys_fchmod(struct task *t, const struct sysargs *a)
 {
+	AUTO(file) f = fd_file(t, arg_int(a, 0));
 	AUTO_PATH p = PATH_INIT;
-	int r = fd_path(t, arg_int(a, 0), &p);
 
-	return r < 0 ? r : vfs_chmod(&t->fsc, &p, arg_mode(a, 1));
+	if (!f)
+		return -EBADF;
+	return file_path(f, &p) ? vfs_chmod(&t->fsc, &p, arg_mode(a, 1)) : memfd_chmod(f, arg_mode(a, 1));
 }
 
 long sys_umask(struct task *t, const struct sysargs *a)

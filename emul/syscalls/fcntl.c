@@ -141,7 +141,7 @@ static long owner_command(struct task *t, struct file *f, int cmd, uint64_t arg)
 	case F_SETOWN_EX: return set_owner_ex(t, f, arg);
 	case F_GETOWNER_UIDS: return get_owner_uids(t, f, arg);
 	case F_GETSIG: return signal_of_owner(f, NULL);
-	case F_SETSIG: return arg > NSIG_LINUX ? -EINVAL : signal_of_owner(f, &sig);
+	case F_SETSIG: return (unsigned)arg > NSIG_LINUX ? -EINVAL : signal_of_owner(f, &sig);
 	default: return -EINVAL;
 	}
 }
@@ -267,7 +267,7 @@ static long file_command(struct task *t, struct file *f, int cmd, uint64_t arg)
 	case F_OFD_SETLKW: return set_lock(t, f, cmd, arg);
 	case F_GETPIPE_SZ: return pipe_get_size(f);
 	case F_SETPIPE_SZ: return pipe_set_size(f, (unsigned)arg, cred_capable(t->fsc.cred, CAP_SYS_RESOURCE));
-	case F_ADD_SEALS: return arg > UINT_MAX ? -EINVAL : memfd_add_seals(f, (unsigned)arg);
+	case F_ADD_SEALS: return memfd_add_seals(f, (unsigned)arg);
 	case F_GET_SEALS: return memfd_get_seals(f);
 	case F_GETLEASE: return F_UNLCK;
 	/* F_SETLEASE, F_NOTIFY, write hints: as a file system or kernel without them */

@@ -27,6 +27,8 @@ static inline void at_put(struct at *n) { path_put(&n->start); }
 /* The name first, then the descriptor (of absolute names it is not looked at), as Linux does. */
 int arg_at(struct task *t, int dirfd, gva_t name, bool empty_ok, struct at *ret);
 static inline const struct path *at_start(const struct at *n) { return path_is_set(&n->start) ? &n->start : NULL; }
+/* AT_EMPTY_PATH with "" or no name at all: the descriptor itself, which may have no path. 1, 0, -EFAULT. stat.c */
+int arg_names_nothing(struct task *t, gva_t name, int flags);
 int at_lookup(struct task *t, const struct at *n, unsigned walk, struct path *ret);
 /* arg_at() and at_lookup() in one. flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW (checked by the caller). */
 int arg_lookup(struct task *t, int dirfd, gva_t name, int flags, struct path *ret);

@@ -61,6 +61,20 @@ static long bytes_left(struct task *t, struct file *f, gva_t at)
 	return put_guest_u32(t->mm, at, (uint32_t)((int64_t)st.stx_size - pos));
 }
 
+/* No file system here shares blocks: what is left are the mistakes. */
+static long clone_file(struct task *t, struct file *f, int fd)
+{
+	AUTO(file) from = fd_file(t, fd);
+	struct statx a, b;
+
+	if (!from)
+		return -EBADF;
+	if (file_stat(f, STATX_BASIC_STATS, &a) < 0 || file_stat(from, STATX_BASIC_STATS, &b) < 0 ||
+	    a.stx_dev_major != b.stx_dev_major || a.stx_dev_minor != b.stx_dev_minor)
+		return -EXDEV;
+	return -EOPNOTSUPP;
+}
+
 static long ask_file(struct task *t, struct file *f, unsigned cmd, gva_t arg)
 {
 	const struct ioctl_ctx c = { .mm = t->mm, .fsc = &t->fsc, .task = t };
@@ -84,9 +98,9 @@ long sys_ioctl(struct task *t, const struct sysargs *a)
 	case FIOASYNC: return set_async(t, arg);
 	case FIOQSIZE: return space_taken(t, f, arg);
 	case FIGETBSZ: return block_size(t, f, arg);
-	case FICLONE:
+	case FICLONE: return clone_file(t, f, (int)arg);
 	case FICLONERANGE:
-	case FIDEDUPERANGE: return -EOPNOTSUPP; /* no file system here shares blocks */
+	case FIDEDUPERANGE: return -EOPNOTSUPP;
 	case FIONREAD: return S_ISREG(file_mode(f)) ? bytes_left(t, f, arg) : ask_file(t, f, cmd, arg);
 	default: return ask_file(t, f, cmd, arg);
 	}

@@ -232,7 +232,7 @@ long sys_sendfile(struct task *t, const struct sysargs *a)
 static int check_copy(struct file *in, off_t from, struct file *out, off_t to, size_t *len)
 {
 	struct statx a, b;
-	int64_t end;
+	uint64_t u_from = (uint64_t)from, u_to = (uint64_t)to;
 	int r = file_stat(in, STATX_BASIC_STATS, &a);
 
 	if (r == 0)
@@ -247,13 +247,12 @@ static int check_copy(struct file *in, off_t from, struct file *out, off_t to, s
 		return -EBADF;
 	if (a.stx_dev_major != b.stx_dev_major || a.stx_dev_minor != b.stx_dev_minor)
 		return -EXDEV;
-	if (*len > INT64_MAX || __builtin_add_overflow(from, (int64_t)*len, &end) ||
-	    __builtin_add_overflow(to, (int64_t)*len, &end))
+	if (u_from + *len < u_from || u_to + *len < u_to) /* a negative position, too, if it comes to 0 */
 		return -EOVERFLOW;
-	*len = (uint64_t)from >= a.stx_size ? 0 : MIN(*len, a.stx_size - (uint64_t)from);
-	if (a.stx_ino == b.stx_ino && to + (int64_t)*len > from && to < from + (int64_t)*len)
+	if (from < 0 || to < 0)
 		return -EINVAL;
-	return from < 0 || to < 0 ? -EINVAL : 0;
+	*len = u_from >= a.stx_size ? 0 : MIN(*len, a.stx_size - u_from);
+	return a.stx_ino == b.stx_ino && u_to + *len > u_from && u_to < u_from + *len ? -EINVAL : 0;
 }
 
 long sys_copy_file_range(struct task *t, const struct sysargs *a)

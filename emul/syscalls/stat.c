@@ -8,6 +8,7 @@
 #ifndef PIPEFS_MAGIC
 #define PIPEFS_MAGIC 0x50495045
 #endif
+#define STATFS_VALID 0x20 /* the kernel's ST_VALID: f_flags is filled in */
 #define STAT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)
 
 /* --- stat --------------------------------------------------------------------------------------------------- */
@@ -19,8 +20,7 @@ static int stat_fd(struct task *t, int fd, unsigned mask, struct statx *ret)
 	return f ? file_stat(f, mask, ret) : -EBADF;
 }
 
-/* AT_EMPTY_PATH with no name at all or "": the descriptor itself, which may have no path. */
-static int names_nothing(struct task *t, gva_t name, int flags)
+int arg_names_nothing(struct task *t, gva_t name, int flags)
 {
 	char first;
 
@@ -33,7 +33,7 @@ static int names_nothing(struct task *t, gva_t name, int flags)
 
 static int stat_at(struct task *t, int dirfd, gva_t name, int flags, unsigned mask, struct statx *ret)
 {
-	int empty = names_nothing(t, name, flags), r;
+	int empty = arg_names_nothing(t, name, flags), r;
 	AUTO_PATH p = PATH_INIT;
 
 	if (empty < 0)
@@ -141,6 +141,7 @@ static void statfs_anonymous(struct file *f, struct statfs *ret)
 					ANON_INODE_FS_MAGIC;
 	ret->f_bsize = ret->f_frsize = PAGE_SIZE;
 	ret->f_namelen = NAME_MAX;
+	ret->f_flags = STATFS_VALID;
 }
 
 long sys_statfs(struct task *t, const struct sysargs *a)
@@ -214,7 +215,7 @@ static long do_readlink(struct task *t, int dirfd, gva_t name, gva_t out, int si
 	if (r == 0)
 		r = at_lookup(t, &n, WALK_EMPTY, &p);
 	if (r < 0)
-		return r;
+		return r == -ENOTDIR && !n.name[0] ? -ENOENT : r; /* a descriptor without a path is no link */
 	if (!S_ISLNK(vfs_mode(&p)))
 		return n.name[0] ? -EINVAL : -ENOENT; /* "" is for descriptors of links */
 	r = vfs_readlink(&t->fsc, &p, text, MIN((size_t)size, sizeof(text)));

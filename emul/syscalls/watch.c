@@ -4,7 +4,6 @@
 #include <sys/signalfd.h>
 
 #include "emul/syscalls/handler.h"
-#include "emul/vfs/inotify.h"
 
 #ifndef IN_MASK_CREATE
 #define IN_MASK_CREATE 0x10000000
@@ -57,7 +56,7 @@ static long make_inotify(struct task *t, int flags)
 
 	if (flags & ~(IN_CLOEXEC | IN_NONBLOCK))
 		return -EINVAL;
-	r = inotify_new((unsigned)flags, &f);
+	r = inotify_new(t->env->vfs, flags, &f);
 	return r < 0 ? r : fd_install(t, f, flags & IN_CLOEXEC);
 }
 
@@ -91,12 +90,14 @@ long sys_inotify_add_watch(struct task *t, const struct sysargs *a)
 	r = arg_at(t, AT_FDCWD, arg_gva(a, 1), false, &n);
 	if (r == 0)
 		r = at_lookup(t, &n, walk, &p);
-	return r < 0 ? r : inotify_add(f, &t->fsc, &p, mask);
+	if (r == 0)
+		r = vfs_access(&t->fsc, &p, R_OK, true);
+	return r < 0 ? r : inotify_add(f, &p, mask);
 }
 
 long sys_inotify_rm_watch(struct task *t, const struct sysargs *a)
 {
 	AUTO(file) f = fd_file(t, arg_int(a, 0));
 
-	return f ? inotify_rm(f, arg_int(a, 1)) : -EBADF;
+	return f ? inotify_remove(f, arg_int(a, 1)) : -EBADF;
 }

@@ -34,19 +34,21 @@ static struct target by_at(const struct sysargs *a)
 	return (struct target){ .fd = arg_int(a, 0), .name = arg_gva(a, 1), .flags = arg_int(a, 2) };
 }
 
+/* 0, or ANONYMOUS: an open file without a path, which has no attributes and takes none. */
+enum { ANONYMOUS = 1 };
 static int find(struct task *t, const struct target *x, struct path *ret)
 {
+	int by_fd = x->by_fd ? 1 : arg_names_nothing(t, x->name, x->flags);
 	AUTO(file) f = NULL;
 
-	/* Linux: with AT_EMPTY_PATH, no name at all is the empty one */
-	if (!x->by_fd && (x->name || !(x->flags & AT_EMPTY_PATH)))
+	if (by_fd < 0)
+		return by_fd;
+	if (!by_fd)
 		return arg_lookup(t, x->fd, x->name, x->flags, ret);
-	if (!x->by_fd && x->fd == AT_FDCWD)
-		return vfs_lookup(&t->fsc, NULL, "", WALK_EMPTY, 0, ret);
 	f = fd_file(t, x->fd);
 	if (!f)
 		return -EBADF;
-	return file_path(f, ret) ? 0 : -EOPNOTSUPP;
+	return file_path(f, ret) ? 0 : ANONYMOUS;
 }
 
 static int get_name(struct task *t, gva_t at, char name[XATTR_NAME_MAX + 1])
@@ -80,7 +82,9 @@ static long set(struct task *t, const struct target *x, gva_t name_at, gva_t val
 	if (copy_from_guest(t->mm, value, value_at, size) < 0)
 		return -EFAULT;
 	r = find(t, x, &p);
-	return r < 0 ? r : vfs_setxattr(&t->fsc, &p, name, value, size, (int)flags);
+	if (r)
+		return r == ANONYMOUS ? -EPERM : r;
+	return vfs_setxattr(&t->fsc, &p, name, value, size, (int)flags);
 }
 
 long sys_setxattr(struct task *t, const struct sysargs *a)
@@ -135,8 +139,8 @@ static long get(struct task *t, const struct target *x, gva_t name_at, gva_t out
 	r = get_name(t, name_at, name);
 	if (r == 0)
 		r = find(t, x, &p);
-	if (r < 0)
-		return r;
+	if (r)
+		return r == ANONYMOUS ? -ENODATA : r;
 	value = malloc(room ? room : 1);
 	if (!value)
 		return -ENOMEM;
@@ -188,8 +192,8 @@ static long list(struct task *t, const struct target *x, gva_t out, size_t size)
 	if (x->flags & ~AT_KNOWN)
 		return -EINVAL;
 	r = find(t, x, &p);
-	if (r < 0)
-		return r;
+	if (r)
+		return r == ANONYMOUS ? 0 : r;
 	names = malloc(room ? room : 1);
 	if (!names)
 		return -ENOMEM;
@@ -240,7 +244,9 @@ static long drop(struct task *t, const struct target *x, gva_t name_at)
 	r = get_name(t, name_at, name);
 	if (r == 0)
 		r = find(t, x, &p);
-	return r < 0 ? r : vfs_removexattr(&t->fsc, &p, name);
+	if (r)
+		return r == ANONYMOUS ? -EPERM : r;
+	return vfs_removexattr(&t->fsc, &p, name);
 }
 
 long sys_removexattr(struct task *t, const struct sysargs *a)

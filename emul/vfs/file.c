@@ -271,14 +271,20 @@ int file_readdir(struct file *f, struct dirsink *out)
 	mutex_lock(&f->pos_lock);
 	r = f->ops->readdir(f, out);
 	mutex_unlock(&f->pos_lock);
+	tell(f, IN_ACCESS);
 	return r;
 }
 
 int file_truncate(struct file *f, uint64_t size)
 {
+	int r;
+
 	if (!file_writable(f) || !S_ISREG(file_mode(f)) || !f->ops->truncate)
 		return -EINVAL;
-	return f->ops->truncate(f, size);
+	r = f->ops->truncate(f, size);
+	if (r == 0)
+		tell(f, IN_MODIFY);
+	return r;
 }
 
 static int check_fallocate_mode(int mode)
@@ -309,8 +315,6 @@ int file_fallocate(struct file *f, int mode, int64_t off, int64_t len)
 		return r;
 	if (!file_writable(f))
 		return -EBADF;
-	if ((mode & ~FALLOC_FL_KEEP_SIZE) && (file_flags(f) & O_APPEND))
-		return -EPERM;
 	type = file_mode(f) & S_IFMT;
 	if (type == S_IFIFO)
 		return -ESPIPE;
@@ -320,7 +324,10 @@ int file_fallocate(struct file *f, int mode, int64_t off, int64_t len)
 		return -ENODEV;
 	if (__builtin_add_overflow(off, len, &end))
 		return -EFBIG;
-	return f->ops->fallocate ? f->ops->fallocate(f, mode, off, len) : -EOPNOTSUPP;
+	r = f->ops->fallocate ? f->ops->fallocate(f, mode, off, len) : -EOPNOTSUPP;
+	if (r == 0)
+		tell(f, IN_MODIFY);
+	return r;
 }
 
 int file_fsync(struct file *f, bool datasync)

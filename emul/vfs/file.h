@@ -153,6 +153,7 @@ struct phys;
 int memfd_new(struct phys *ph, const char *name, unsigned flags /* MFD_* */, struct file **ret);
 long memfd_add_seals(struct file *f, unsigned seals); /* -EINVAL: not a memfd */
 long memfd_get_seals(struct file *f);
+int memfd_chmod(struct file *f, mode_t mode); /* -EOPNOTSUPP: not a memfd; -EPERM: sealed */
 bool memfd_reopen(struct file *f, unsigned flags, struct file **ret, int *ret_err); /* for file_reopen(): false: not a memfd */
 int epoll_new(int flags, struct file **ret);
 int epoll_control(struct file *ep, int op, int fd, struct file *target, const struct epoll_event *ev); /* -EINVAL: not an epoll file; -ELOOP... */

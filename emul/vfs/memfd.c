@@ -226,6 +226,11 @@ static int mfd_stat(struct file *f, unsigned mask, struct statx *ret)
 	return 0;
 }
 
+static int mfd_set_flags(struct file *f, unsigned flags)
+{
+	return flags & O_DIRECT ? -EINVAL : 0;
+}
+
 static void mfd_describe(struct file *f, char *buf, size_t size)
 {
 	snprintf(buf, size, "/memfd:%s (deleted)", memfd_of(f)->name);
@@ -259,6 +264,7 @@ static const struct file_ops memfd_ops = {
 	.fsync = mfd_fsync,
 	.truncate = mfd_truncate,
 	.fallocate = mfd_fallocate,
+	.set_flags = mfd_set_flags,
 	.describe = mfd_describe,
 	.release = mfd_release,
 };
@@ -338,6 +344,22 @@ bool memfd_reopen(struct file *f, unsigned flags, struct file **ret, int *ret_er
 			file_put(*ret);
 	}
 	return true;
+}
+
+int memfd_chmod(struct file *f, mode_t mode)
+{
+	struct memfd *m = memfd_of(f);
+	int r = 0;
+
+	if (f->ops != &memfd_ops)
+		return -EOPNOTSUPP;
+	mutex_lock(&m->lock);
+	if ((m->seals & F_SEAL_EXEC) && ((m->mode ^ mode) & 0111))
+		r = -EPERM;
+	else
+		m->mode = mode & 07777;
+	mutex_unlock(&m->lock);
+	return r;
 }
 
 static int add_seals_locked(struct memfd *m, unsigned seals) REQUIRES(m->lock)

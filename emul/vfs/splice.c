@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "emul/base/err.h"
+#include "emul/vfs/notify.h"
 #include "emul/vfs/vfs.h"
 
 #define CHUNK 65536
@@ -339,6 +340,10 @@ static ssize_t copy_in_host(struct file *out, off_t *out_off, struct file *in, o
 	if (r <= 0)
 		return 0;
 	*pos = at;
+	if (in->inode)
+		notify_path(&(struct path){ in->path.mnt, in->path.dentry }, IN_ACCESS);
+	if (out->inode)
+		notify_path(&(struct path){ out->path.mnt, out->path.dentry }, IN_MODIFY);
 	return r;
 }
 

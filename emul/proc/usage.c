@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPU time and other counts. A task's time is that of its host thread: what it runs in the guest and what the VMM does for it.
+ * The split into user and system time is the host's own sampling, scaled to the exact sum, as the kernel does it.
+ */
+/* host syscalls: clock_gettime openat read */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "emul/base/err.h"
+#include "emul/proc/lifecycle.h"
+#include "emul/proc/timers.h"
+
+/* The kernel's name for the CPU clock of a thread: MAKE_THREAD_CPUCLOCK(tid, CPUCLOCK_SCHED). */
+static clockid_t thread_clock(int tid)
+{
+	return (clockid_t)(~(unsigned)tid << 3 | 6);
+}
+
+uint64_t task_cpu_ns(struct task *t)
+{
+	int tid = atomic_load(&t->waiter.tid);
+	struct timespec ts;
+
+	if (!tid || clock_gettime(thread_clock(tid), &ts) < 0)
+		return 0;
+	return (uint64_t)timespec_ns(&ts);
+}
+
+/* Sampled user and system ticks of a host thread. */
+static bool read_ticks(int tid, unsigned long *user, unsigned long *sys)
+{
+	char name[64], buf[1024], *p;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	buf[n] = '\0';
+	p = strrchr(buf, ')');
+	return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", user, sys) == 2;
+}
+
+static uint64_t user_share(struct task *t, uint64_t total)
+{
+	unsigned long user = 0, sys = 0;
+
+	if (!read_ticks(atomic_load(&t->waiter.tid), &user, &sys) || user + sys == 0)
+		return total;
+	return (uint64_t)((__int128)total * user / (user + sys));
+}
+
+static void add_task(struct task *t, struct rusage_sum *to)
+{
+	uint64_t total = task_cpu_ns(t), user = user_share(t, total);
+
+	to->utime_ns += user;
+	to->stime_ns += total - user;
+	to->minflt += atomic_load(&t->minflt);
+	to->majflt += atomic_load(&t->majflt);
+	to->nvcsw += atomic_load(&t->nvcsw);
+	to->nivcsw += atomic_load(&t->nivcsw);
+}
+
+static uint64_t maxrss_of(struct mm *mm)
+{
+	struct mm_counts c;
+
+	if (!mm)
+		return 0;
+	mm_counts(mm, &c);
+	return c.hiwater_rss >> 10;
+}
+
+void usage_add(struct rusage_sum *to, const struct rusage_sum *from)
+{
+	to->utime_ns += from->utime_ns;
+	to->stime_ns += from->stime_ns;
+	to->minflt += from->minflt;
+	to->majflt += from->majflt;
+	to->nvcsw += from->nvcsw;
+	to->nivcsw += from->nivcsw;
+	to->maxrss = MAX(to->maxrss, from->maxrss);
+}
+
+void usage_thread_gone_locked(struct task *t)
+{
+	struct proc *p = t->proc;
+
+	mutex_assert_held(&p->lock);
+	add_task(t, &p->dead_threads);
+	p->dead_threads.maxrss = MAX(p->dead_threads.maxrss, maxrss_of(t->mm));
+}
+
+void proc_cpu_locked(struct proc *p, uint64_t *ret_user, uint64_t *ret_total)
+{
+	uint64_t total = p->dead_threads.utime_ns + p->dead_threads.stime_ns, user = p->dead_threads.utime_ns;
+	struct task *t;
+
+	mutex_assert_held(&p->lock);
+	list_for_each(t, &p->threads, thread_node) {
+		uint64_t ns = task_cpu_ns(t);
+
+		total += ns;
+		if (ret_user)
+			user += user_share(t, ns);
+	}
+	if (ret_user)
+		*ret_user = user;
+	if (ret_total)
+		*ret_total = total;
+}
+
+void proc_usage_sum(struct proc *p, struct rusage_sum *ret)
+{
+	struct mm *mm = NULL;
+	struct task *t;
+
+	mutex_lock(&p->lock);
+	*ret = p->dead_threads;
+	list_for_each(t, &p->threads, thread_node) {
+		add_task(t, ret);
+		if (!mm)
+			mm = task_get_mm(t);
+	}
+	mutex_unlock(&p->lock);
+	ret->maxrss = MAX(ret->maxrss, maxrss_of(mm));
+	mm_put(mm);
+}
+
+static struct timeval timeval_of(uint64_t ns)
+{
+	return (struct timeval){ (time_t)(ns / NS_PER_SEC), (suseconds_t)(ns % NS_PER_SEC / 1000) };
+}
+
+static void fill(const struct rusage_sum *s, struct rusage *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->ru_utime = timeval_of(s->utime_ns);
+	ret->ru_stime = timeval_of(s->stime_ns);
+	ret->ru_maxrss = (long)s->maxrss;
+	ret->ru_minflt = (long)s->minflt;
+	ret->ru_majflt = (long)s->majflt;
+	ret->ru_nvcsw = (long)s->nvcsw;
+	ret->ru_nivcsw = (long)s->nivcsw;
+}
+
+void proc_usage(struct proc *p, struct rusage *ret)
+{
+	struct rusage_sum s;
+
+	proc_usage_sum(p, &s);
+	fill(&s, ret);
+}
+
+void task_usage(struct task *t, int who, struct rusage *ret)
+{
+	struct rusage_sum s = { 0 };
+
+	switch (who) {
+	case RUSAGE_CHILDREN:
+		mutex_lock(&t->proc->lock);
+		s = t->proc->dead_children;
+		mutex_unlock(&t->proc->lock);
+		break;
+	case RUSAGE_THREAD:
+		add_task(t, &s);
+		s.maxrss = maxrss_of(t->mm);
+		break;
+	default:
+		proc_usage_sum(t->proc, &s);
+	}
+	fill(&s, ret);
+}
