@@ -150,6 +150,44 @@ static int count(char **v)
 	return n;
 }
 
+static bool is_elf(struct task *t, const char *name)
+{
+	const struct open_how how = { .flags = O_RDONLY };
+	AUTO(file) f = NULL;
+	char magic[4] = "";
+	struct uio u;
+	ssize_t n = -1;
+
+	if (vfs_open(&t->fsc, NULL, name, &how, &f) < 0)
+		return false;
+	uio_init_host(&u, magic, sizeof(magic));
+	n = file_read(f, &u, NULL);
+	uio_fini(&u);
+	return n == sizeof(magic) && !memcmp(magic, "\177ELF", sizeof(magic));
+}
+
+/* What execvp(3) does with a file that is no program: it is a script for the shell. */
+static int exec_by_shell(struct task *t, const char *name, const struct exec_args *a)
+{
+	AUTO_FREE char **argv = calloc((size_t)a->argc + 2, sizeof(*argv));
+	struct exec_args sh = { .argv = argv, .envp = a->envp, .argc = a->argc + 1, .envc = a->envc };
+
+	if (!argv)
+		return -ENOMEM;
+	argv[0] = (char *)"/bin/sh";
+	argv[1] = (char *)name;
+	for (int i = 1; i < a->argc; i++)
+		argv[i + 1] = a->argv[i];
+	return task_exec(t, NULL, "/bin/sh", WALK_FOLLOW, &sh);
+}
+
+static int exec_one(struct task *t, const char *name, const struct exec_args *a)
+{
+	int r = task_exec(t, NULL, name, WALK_FOLLOW, a);
+
+	return r == -ENOEXEC && !is_elf(t, name) ? exec_by_shell(t, name, a) : r;
+}
+
 /* execvp(3) in the instance's own files: the first along PATH that can be run; -EACCES outlives -ENOENT. */
 static int exec_along_path(struct task *t, const char *name, const char *path, const struct exec_args *a)
 {
@@ -157,13 +195,13 @@ static int exec_along_path(struct task *t, const char *name, const char *path, c
 	int r = -ENOENT, denied = 0;
 
 	if (strchr(name, '/'))
-		return task_exec(t, NULL, name, WALK_FOLLOW, a);
+		return exec_one(t, name, a);
 	for (const char *p = path && *path ? path : "/usr/local/bin:/bin:/usr/bin"; p;) {
 		const char *end = strchrnul(p, ':');
 
 		if ((size_t)snprintf(buf, sizeof(buf), "%.*s%s%s", (int)(end - p), p, end > p ? "/" : "", name) <
 		    sizeof(buf)) {
-			r = task_exec(t, NULL, buf, WALK_FOLLOW, a);
+			r = exec_one(t, buf, a);
 			if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
 				return r;
 			denied |= r == -EACCES;
