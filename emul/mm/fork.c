@@ -117,6 +117,7 @@ static void copy_facts(struct mm *mm, struct mm *c)
 	c->stack_top = mm->stack_top;
 	c->layout = mm->layout;
 	c->lone_huge = mm->lone_huge;
+	atomic_store(&c->membarrier, atomic_load(&mm->membarrier));
 	atomic_store(&c->limits.stack, atomic_load(&mm->limits.stack));
 	atomic_store(&c->limits.as, atomic_load(&mm->limits.as));
 	atomic_store(&c->limits.data, atomic_load(&mm->limits.data));

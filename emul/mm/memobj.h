@@ -43,7 +43,7 @@ int shmem_truncate(struct memobj *o, uint64_t size);
 /* Data at off; reads stop at the size, holes read as zero; writes extend the size. Bytes, -EFAULT, -ENOSPC (pool full). */
 ssize_t shmem_read(struct memobj *o, struct uio *to, uint64_t off);
 ssize_t shmem_write(struct memobj *o, struct uio *from, uint64_t off);
-int shmem_allocate(struct memobj *o, uint64_t off, uint64_t len); /* fallocate: 0, -ENOSPC */
+int shmem_allocate(struct memobj *o, uint64_t off, uint64_t len); /* frames, also behind the end; the size stays. 0, -ENOSPC */
 int shmem_punch(struct memobj *o, uint64_t off, uint64_t len);    /* hole: frames leave every address space */
 int64_t shmem_seek_data(struct memobj *o, uint64_t off);          /* SEEK_DATA: offset, -ENXIO */
 int64_t shmem_seek_hole(struct memobj *o, uint64_t off);
@@ -56,6 +56,8 @@ void shmem_forbid_writable_maps(struct memobj *o);
 int memobj_cached_file(struct phys *ph, int fd, const struct stat *st, struct memobj **ret);
 /* MAP_SHARED: maxprot says whether the fd allows writing. */
 int memobj_file_window(struct phys *ph, int fd, const struct stat *st, int maxprot, struct memobj **ret);
+/* A host file was cut by a guest; st is what it is now. Its private maps lose what lies behind the end, copies included. */
+void memobj_host_file_cut(struct phys *ph, const struct stat *st);
 /* For the loader and readahead: the frames' contents are valid page cache; the caches of a file are dropped when nobody uses them and memory is short. */
 
 #endif

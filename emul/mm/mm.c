@@ -141,6 +141,8 @@ struct guest_mem *mm_guest(struct mm *mm) { return &mm->gm; }
 struct mm_layout *mm_layout(struct mm *mm) { return &mm->layout; }
 struct mm_limits *mm_limits(struct mm *mm) { return &mm->limits; }
 struct phys *mm_phys(struct mm *mm) { return mm->ph; }
+void mm_membarrier_register(struct mm *mm, unsigned cmd) { atomic_fetch_or(&mm->membarrier, cmd); }
+unsigned mm_membarrier_registered(struct mm *mm) { return atomic_load(&mm->membarrier); }
 
 /* --- looking ------------------------------------------------------------------------------------------------- */
 

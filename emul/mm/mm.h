@@ -58,6 +58,9 @@ struct mm_layout *mm_layout(struct mm *mm);
 struct mm_limits *mm_limits(struct mm *mm);
 void mm_counts(struct mm *mm, struct mm_counts *ret);
 struct phys *mm_phys(struct mm *mm);
+/* membarrier(2): which MEMBARRIER_CMD_REGISTER_* were given; a fork inherits them. */
+void mm_membarrier_register(struct mm *mm, unsigned cmd);
+unsigned mm_membarrier_registered(struct mm *mm);
 /* fork(2): a copy with Linux's rules (MADV_DONTFORK, WIPEONFORK, shared stays shared). 0 or -ENOMEM. */
 int mm_fork(struct mm *mm, struct mm **ret);
 

@@ -443,6 +443,52 @@ static struct cached *get_found(struct phys *ph, const struct version *v, int fd
 	return c;
 }
 
+/* --- truncation ------------------------------------------------------------------------------------ */
+
+/* The at-th version in use of the file, with a reference. NULL: there are not so many. */
+static struct cached *nth_version(struct phys *ph, const struct stat *st, unsigned at)
+{
+	struct cached *c, *found = NULL;
+
+	mutex_lock(&ph->cache_lock);
+	list_for_each(c, &ph->cache_lru, lru_node) {
+		bool used = c->version.dev == st->st_dev && c->version.ino == st->st_ino && atomic_load(&c->obj.ref.n);
+
+		if (used && at-- == 0) {
+			found = ref_get_live(&c->obj.ref) ? c : NULL;
+			break;
+		}
+	}
+	mutex_unlock(&ph->cache_lock);
+	return found;
+}
+
+static void cut_version(struct cached *c, uint64_t size)
+{
+	struct pool *pool = memobj_pool(&c->obj);
+	uint64_t end = page_up(size);
+	gpa_t tail;
+
+	mutex_lock(&c->obj.lock);
+	pagetree_cut(&c->pages, end >> PAGE_SHIFT, UINT64_MAX, drop_frame, pool);
+	tail = size < end ? pagetree_get(&c->pages, size >> PAGE_SHIFT) : GPA_NONE;
+	if (tail != GPA_NONE)
+		memset((char *)frame_hva(pool, tail) + (size & ~PAGE_MASK), 0, end - size);
+	mutex_unlock(&c->obj.lock);
+	memobj_unmap(&c->obj, end, UINT64_MAX - PAGE_SIZE - end, true);
+}
+
+void memobj_host_file_cut(struct phys *ph, const struct stat *st)
+{
+	struct cached *c;
+
+	/* Idle versions are compared with the file before they are used again. */
+	for (unsigned at = 0; (c = nth_version(ph, st, at)); at++) {
+		cut_version(c, (uint64_t)st->st_size);
+		memobj_put(&c->obj);
+	}
+}
+
 int memobj_cached_file(struct phys *ph, int fd, const struct stat *st, struct memobj **ret)
 {
 	struct version v = version_of(st);

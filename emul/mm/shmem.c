@@ -376,8 +376,6 @@ int shmem_allocate(struct memobj *o, uint64_t off, uint64_t len)
 	for (idx = index_of(off); idx < end && r == 0; idx++)
 		if (pagetree_get(&s->pages, idx) == GPA_NONE)
 			r = make_pages(s, idx, (unsigned)MIN(end - idx, AHEAD_MAX), false);
-	if (r == 0 && off + len > s->size)
-		__atomic_store_n(&s->size, off + len, __ATOMIC_RELAXED);
 	mutex_unlock(&o->lock);
 	return r < 0 ? -ENOSPC : 0;
 }

@@ -53,6 +53,7 @@ struct mm {
 	pthread_rwlock_t lock;
 	_Atomic(pthread_t) writer; /* for assertions */
 	struct mm_limits limits;
+	_Atomic unsigned membarrier; /* MEMBARRIER_CMD_REGISTER_* */
 	/* lock: */
 	struct vma_tree vmas;
 	unsigned nr_vmas;

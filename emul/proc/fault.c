@@ -17,6 +17,7 @@ enum vector { V_DE = 0, V_DB = 1, V_BP = 3, V_OF = 4, V_BR = 5, V_UD = 6, V_NM =
 #define PF_USER 4u
 #define PF_INSTR 16u
 #define EFLAGS_TF 0x100u
+#define INT1 0xf1
 
 static void raise_at(struct task *t, int sig, int code, gva_t addr)
 {
@@ -102,8 +103,13 @@ static void float_fault(struct task *t, unsigned vector)
 
 static void debug_trap(struct task *t)
 {
+	uint8_t insn = 0;
+
 	/* Not clearing TF: it is the program's own. The handler's frame saves it, the handler runs without. */
-	raise_at(t, SIGTRAP, t->regs.rflags & EFLAGS_TF ? TRAP_TRACE : TRAP_BRKPT, t->regs.rip);
+	/* int1 looks the same but for DR6, and leaves rip behind its one byte. */
+	if (!(t->regs.rflags & EFLAGS_TF))
+		copy_from_guest(t->mm, &insn, t->regs.rip - 1, 1);
+	raise_at(t, SIGTRAP, insn == INT1 ? TRAP_BRKPT : TRAP_TRACE, t->regs.rip);
 }
 
 void fault_handle(struct task *t, unsigned vector, uint32_t error_code, gva_t cr2)

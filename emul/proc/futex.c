@@ -172,9 +172,9 @@ static long wake_key(struct futex_bucket *b, struct futex_key key, int nr, uint3
 			continue;
 		futex_wake_q(q);
 		if (++n >= nr)
-			break;
+			return n;
 	}
-	return n;
+	return futex_pi_waits(b, key) ? -EINVAL : n;
 }
 
 static long wake(struct mm *mm, gva_t uaddr, bool shared, int nr, uint32_t bitset)

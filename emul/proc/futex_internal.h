@@ -37,6 +37,8 @@ struct futex_q {
 	int priority;               /* smaller first */
 };
 
+struct futex_bucket;
+bool futex_pi_waits(struct futex_bucket *b, struct futex_key key); /* does anybody sleep for the PI lock? b locked */
 static inline bool futex_key_same(struct futex_key a, struct futex_key b) { return a.a == b.a && a.b == b.b; }
 #define FUTEX_NBUCKETS 256
 struct futex_bucket *futex_bucket(struct futex_key key);

@@ -33,6 +33,11 @@ static struct pi_state *find_state(struct futex_bucket *b, struct futex_key key)
 	return NULL;
 }
 
+bool futex_pi_waits(struct futex_bucket *b, struct futex_key key)
+{
+	return find_state(b, key) != NULL;
+}
+
 static struct pi_state *new_state(struct futex_bucket *b, struct futex_key key, pid_t owner)
 {
 	struct pi_state *s = malloc(sizeof(*s));

@@ -182,6 +182,8 @@ long task_prctl(struct task *t, int op, uint64_t a2, uint64_t a3, uint64_t a4, u
 	case PR_GET_CHILD_SUBREAPER: return put_guest_u32(t->mm, a2, t->proc->child_subreaper);
 	case PR_GET_TSC: return put_guest_u32(t->mm, a2, PR_TSC_ENABLE);
 	case PR_SET_TSC: return a2 == PR_TSC_ENABLE ? 0 : -EINVAL;
+	case PR_GET_TIMING: return PR_TIMING_STATISTICAL;
+	case PR_SET_TIMING: return a2 == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
 	case PR_GET_THP_DISABLE: return a2 | a3 | a4 | a5 ? -EINVAL : t->proc->thp_disable;
 	case PR_SET_THP_DISABLE:
 		if (a3 | a4 | a5)

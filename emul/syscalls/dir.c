@@ -55,10 +55,12 @@ static long read_dents(struct task *t, const struct sysargs *a, bool old)
 	struct dents d = { .sink.entry = take_entry, .old = old, .size = MIN(arg_uint(a, 2), DENTS_MAX) };
 	AUTO(file) f = fd_file(t, arg_int(a, 0));
 	AUTO_FREE char *buf = NULL;
+	off_t before;
 	int r;
 
 	if (!f)
 		return -EBADF;
+	before = f->pos;
 	d.buf = buf = malloc(d.size ? d.size : 1);
 	if (!buf)
 		return -ENOMEM;
@@ -67,7 +69,11 @@ static long read_dents(struct task *t, const struct sysargs *a, bool old)
 		return r;
 	if (d.too_small)
 		return -EINVAL;
-	return copy_to_guest(t->mm, arg_gva(a, 1), buf, d.len) < 0 ? -EFAULT : (long)d.len;
+	if (copy_to_guest(t->mm, arg_gva(a, 1), buf, d.len) < 0) {
+		file_lseek(f, before, SEEK_SET); /* nothing was read */
+		return -EFAULT;
+	}
+	return (long)d.len;
 }
 
 long sys_getdents(struct task *t, const struct sysargs *a)

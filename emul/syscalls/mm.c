@@ -357,9 +357,20 @@ static long host_barrier(void)
 	return r < 0 ? r : HOST(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0));
 }
 
+/* Which registration a command wants first; 0: none. */
+static unsigned barrier_needs(int cmd)
+{
+	switch (cmd) {
+	case MEMBARRIER_CMD_PRIVATE_EXPEDITED: return MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+	case MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE: return MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
+	default: return 0;
+	}
+}
+
 long sys_membarrier(struct task *t, const struct sysargs *a)
 {
 	int cmd = arg_int(a, 0);
+	unsigned needs = barrier_needs(cmd);
 
 	if (arg_uint(a, 1))
 		return -EINVAL;
@@ -369,12 +380,13 @@ long sys_membarrier(struct task *t, const struct sysargs *a)
 	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
 	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
 	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE:
+		mm_membarrier_register(t->mm, (unsigned)cmd);
 		return 0;
 	case MEMBARRIER_CMD_GLOBAL:
 	case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
 	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
 	case MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE:
-		return host_barrier();
+		return needs && !(mm_membarrier_registered(t->mm) & needs) ? -EPERM : host_barrier();
 	default:
 		return -EINVAL;
 	}

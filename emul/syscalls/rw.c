@@ -4,7 +4,10 @@
 
 #include "emul/syscalls/handler.h"
 
-#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT)
+#ifndef RWF_NOAPPEND
+#define RWF_NOAPPEND 0x20
+#endif
+#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND)
 
 /* --- one buffer ---------------------------------------------------------------------------------------------- */
 
@@ -14,6 +17,17 @@ static bool refused(struct file *f, bool write, gva_t buf, size_t len, const off
 	if (range_ok(buf, len) || (pos && !f->seekable))
 		return false;
 	return write ? file_writable(f) && f->ops->write : file_readable(f) && f->ops->read;
+}
+
+/* /proc/PID/io: sums over all threads, without a lock. */
+static ssize_t count(struct task *t, bool write, ssize_t r)
+{
+	struct proc *p = t->proc;
+
+	__atomic_fetch_add(write ? &p->io_syscw : &p->io_syscr, 1, __ATOMIC_RELAXED);
+	if (r > 0)
+		__atomic_fetch_add(write ? &p->io_wchar : &p->io_rchar, (uint64_t)r, __ATOMIC_RELAXED);
+	return r;
 }
 
 static long do_read(struct task *t, int fd, gva_t buf, size_t len, off_t *pos)
@@ -26,7 +40,7 @@ static long do_read(struct task *t, int fd, gva_t buf, size_t len, off_t *pos)
 	if (refused(f, false, buf, len, pos))
 		return -EFAULT;
 	uio_init_guest(&u, mm_guest(t->mm), buf, len);
-	return file_read(f, &u, pos);
+	return count(t, false, file_read(f, &u, pos));
 }
 
 static long do_write(struct task *t, int fd, gva_t buf, size_t len, off_t *pos)
@@ -39,7 +53,7 @@ static long do_write(struct task *t, int fd, gva_t buf, size_t len, off_t *pos)
 	if (refused(f, true, buf, len, pos))
 		return -EFAULT;
 	uio_init_guest(&u, mm_guest(t->mm), buf, len);
-	return write_outcome(t, file_write(f, &u, pos, &t->fsc));
+	return write_outcome(t, count(t, true, file_write(f, &u, pos, &t->fsc)));
 }
 
 long sys_read(struct task *t, const struct sysargs *a)
@@ -82,10 +96,14 @@ static ssize_t transfer(struct task *t, struct file *f, struct uio *u, const str
 
 	if (v->flags & ~(unsigned)RWF_KNOWN)
 		return -EOPNOTSUPP;
+	if ((v->flags & RWF_APPEND) && (v->flags & RWF_NOAPPEND))
+		return -EINVAL;
 	if (v->flags & RWF_NOWAIT)
 		file_call_nonblock = true;
-	r = v->write ? write_outcome(t, file_write(f, u, v->pos, &t->fsc)) : file_read(f, u, v->pos);
+	file_call_append = v->flags & RWF_APPEND ? 1 : v->flags & RWF_NOAPPEND ? -1 : 0;
+	r = count(t, v->write, v->write ? write_outcome(t, file_write(f, u, v->pos, &t->fsc)) : file_read(f, u, v->pos));
 	file_call_nonblock = saved;
+	file_call_append = 0;
 	if (r <= 0 || !v->write || !(v->flags & (RWF_DSYNC | RWF_SYNC)))
 		return r;
 	sync = file_fsync(f, !(v->flags & RWF_SYNC));

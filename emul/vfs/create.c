@@ -161,6 +161,7 @@ int vfs_symlink(struct fs_ctx *c, const char *target, const struct path *at, con
 int vfs_link(struct fs_ctx *c, const struct path *old, const struct path *at, const char *name)
 {
 	struct inode *i = old->dentry->inode, *dir;
+	struct statx st;
 	struct walk w;
 	int r = begin_create(c, at, name, false, &w);
 
@@ -171,6 +172,8 @@ int vfs_link(struct fs_ctx *c, const struct path *old, const struct path *at, co
 		r = -EXDEV;
 	else if (S_ISDIR(i->type))
 		r = -EPERM;
+	else if (!i->linkable && (i->ops->getattr(i, STATX_NLINK, &st) < 0 || !st.stx_nlink))
+		r = -ENOENT; /* its last name has gone */
 	else
 		r = dir->ops->link ? dir->ops->link(c, dir, w.last, i) : -EPERM;
 	if (r == 0) {

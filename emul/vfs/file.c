@@ -11,6 +11,7 @@
 #include "emul/vfs/inode.h"
 
 _Thread_local bool file_call_nonblock;
+_Thread_local int file_call_append;
 
 /* --- life -------------------------------------------------------------------------------------------- */
 
@@ -34,6 +35,8 @@ void file_fini(struct file *f)
 
 	if (f->counted_writer)
 		atomic_fetch_sub(&f->inode->nwriters, 1);
+	if (f->inode && !(file_flags(f) & O_PATH) && atomic_fetch_sub(&f->inode->nopen, 1) == 1)
+		notify_last_close(f->inode);
 	if (path_is_set(&p))
 		path_put(&p);
 	mutex_fini(&f->own_lock);
@@ -117,7 +120,7 @@ static int limit_size(struct file *f, struct uio *from, off_t pos, const struct 
 		return 0;
 	if (file_stat(f, STATX_TYPE | STATX_SIZE, &st) < 0 || !S_ISREG(st.stx_mode))
 		return 0;
-	if (file_flags(f) & O_APPEND)
+	if (file_append(f))
 		pos = st.stx_size;
 	if ((uint64_t)pos >= c->limit_fsize)
 		return -EFBIG;

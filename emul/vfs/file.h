@@ -91,6 +91,9 @@ DEFINE_AUTO(file, file_put);
 static inline unsigned file_flags(struct file *f) { return atomic_load_explicit(&f->flags, memory_order_relaxed); }
 /* A call on this thread wants no blocking whatever O_NONBLOCK says (RWF_NOWAIT, MSG_DONTWAIT): set around the op by the caller. */
 extern _Thread_local bool file_call_nonblock;
+/* A call that appends whatever O_APPEND says, or does not (RWF_APPEND, RWF_NOAPPEND): 1, -1; 0: as the flag says. */
+extern _Thread_local int file_call_append;
+static inline bool file_append(struct file *f) { return file_call_append ? file_call_append > 0 : file_flags(f) & O_APPEND; }
 static inline bool file_nonblock(struct file *f) { return (file_flags(f) & O_NONBLOCK) || file_call_nonblock; }
 /* Access mode 3 is for ioctl only: neither. */
 static inline bool file_readable(struct file *f)

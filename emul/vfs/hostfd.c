@@ -160,7 +160,7 @@ static ssize_t plain_move(struct file *f, bool in, struct uio *u, off_t *pos)
 {
 	struct hostfd *h = hostfd_of(f);
 	bool own_pos = pos == &f->pos || !f->seekable;
-	int rwf = !in && (file_flags(f) & O_APPEND) ? RWF_APPEND : 0; /* the guest's flag: the shared one stays */
+	int rwf = !in && file_append(f) ? RWF_APPEND : 0; /* the guest's flag: the shared one stays */
 	ssize_t done = 0, r;
 
 	do {

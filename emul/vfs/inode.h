@@ -76,6 +76,9 @@ struct inode { /* embedded in the file system's own; made by inode_init() */
 	struct fifo *fifo;         /* lock: the pipe behind a FIFO, made at first open */
 	void *socket;              /* lock: what bind(2) left (vfs_bind_socket) */
 	_Atomic unsigned nwriters; /* descriptions open for writing; exec refuses with ETXTBSY */
+	_Atomic unsigned nopen;    /* descriptions, O_PATH aside */
+	_Atomic bool unlinked;     /* no name is left: whoever closes it last tells its watchers */
+	bool linkable;             /* made by O_TMPFILE without O_EXCL: may get its first name */
 	struct mutex watch_lock;   /* notify.c; inner to everything here */
 	struct list watches;       /* watch_lock */
 	_Atomic unsigned nwatches; /* cheap test: nobody watches */

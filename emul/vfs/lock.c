@@ -20,6 +20,7 @@
 #include "emul/base/err.h"
 #include "emul/base/log.h"
 #include "emul/vfs/lock.h"
+#include "emul/vfs/pipe.h"
 
 #define BUCKETS 64
 #define MAX_RECORDS 262144 /* bound on the VMM's memory; beyond it ENOLCK */
@@ -40,7 +41,9 @@ _Atomic unsigned lock_nr_posix, lock_nr_own;
 
 static const void *key_of(struct file *f)
 {
-	return f->inode ? (const void *)f->inode : f;
+	const void *p = f->inode ? (const void *)f->inode : pipe_of(f);
+
+	return p ? p : f;
 }
 
 static struct list *bucket_of(const void *key)

@@ -94,7 +94,7 @@ static ssize_t mfd_write(struct file *f, struct uio *from, off_t *pos)
 	if (!uio_left(from))
 		return 0;
 	mutex_lock(&m->lock);
-	if (file_flags(f) & O_APPEND)
+	if (file_append(f))
 		*pos = shmem_size(m->obj);
 	r = check_write(m, from, *pos);
 	if (r == 0)
@@ -382,11 +382,9 @@ long memfd_add_seals(struct file *f, unsigned seals)
 	struct memfd *m = memfd_of(f);
 	int r;
 
-	if (f->ops != &memfd_ops)
-		return -EINVAL;
 	if (!file_writable(f))
 		return -EPERM;
-	if (seals & ~(unsigned)ALL_SEALS)
+	if (f->ops != &memfd_ops || (seals & ~(unsigned)ALL_SEALS))
 		return -EINVAL;
 	mutex_lock(&m->lock);
 	r = add_seals_locked(m, seals);

@@ -184,6 +184,23 @@ void notify_path(const struct path *p, uint32_t mask)
 	deliver_to(d->inode, NULL, mask, 0);
 }
 
+void notify_unlinked(struct inode *i)
+{
+	struct statx st;
+
+	if (!S_ISDIR(i->type) && i->ops->getattr(i, STATX_NLINK, &st) == 0 && st.stx_nlink)
+		return;
+	atomic_store(&i->unlinked, true);
+	if (!atomic_load(&i->nopen))
+		notify_last_close(i);
+}
+
+void notify_last_close(struct inode *i)
+{
+	if (atomic_load(&i->unlinked))
+		notify_inode(i, NULL, NULL, IN_DELETE_SELF, 0);
+}
+
 uint32_t notify_cookie(void)
 {
 	static _Atomic uint32_t cookie;

@@ -16,6 +16,9 @@ struct path;
 void notify_inode(struct inode *i, struct inode *dir, const char *name, uint32_t mask, uint32_t cookie);
 /* For a path or file: finds directory and name itself. */
 void notify_path(const struct path *p, uint32_t mask);
+/* A name of i was removed: if it was the last one, its watches end, at once or when its last description is closed. */
+void notify_unlinked(struct inode *i);
+void notify_last_close(struct inode *i);
 uint32_t notify_cookie(void); /* for MOVED_FROM, MOVED_TO */
 void notify_inode_gone(struct inode *i); /* from inode_fini(): watches end with IN_IGNORED */
 

@@ -17,6 +17,8 @@ void file_set_path(struct file *f, const struct path *p)
 	f->path.mnt = p->mnt;
 	f->path.dentry = p->dentry;
 	f->inode = p->dentry->inode;
+	if (!(file_flags(f) & O_PATH))
+		atomic_fetch_add(&f->inode->nopen, 1);
 	if (file_writable(f)) {
 		f->counted_writer = true;
 		atomic_fetch_add(&f->inode->nwriters, 1);
@@ -246,7 +248,10 @@ static int open_tmpfile(struct walk *w, const char *name, const struct open_how 
 	if (r < 0)
 		return r;
 	p = (struct path){ w->at.mnt, d };
+	i->linkable = !(how->flags & O_EXCL);
 	r = open_inode(w->c, &p, (unsigned)how->flags & ~(unsigned)(O_CREAT | O_EXCL | O_TRUNC | O_DIRECTORY | TMPFILE_BIT), ret);
+	if (r == 0)
+		atomic_fetch_or(&(*ret)->flags, O_TMPFILE); /* F_GETFL shows it */
 	dentry_put(d);
 	return r;
 }

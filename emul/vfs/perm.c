@@ -74,7 +74,7 @@ static void drop_set_id(const struct cred *c, struct inode *i, const struct stat
 	if ((a->valid & (ATTR_UID | ATTR_GID)) && !S_ISDIR(i->type) && !(a->valid & ATTR_MODE)) {
 		mode_t mode = st->stx_mode & 07777, keep = mode & ~(mode_t)S_ISUID;
 
-		if (mode & S_IXGRP || !cred_in_group(c, st->stx_gid))
+		if (mode & S_IXGRP || (!cred_in_group(c, st->stx_gid) && !cred_capable(c, CAP_FSETID)))
 			keep &= ~(mode_t)S_ISGID;
 		if (keep != mode && !S_ISLNK(i->type)) {
 			a->valid |= ATTR_MODE;

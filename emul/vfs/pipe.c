@@ -386,7 +386,7 @@ int pipe_new(unsigned flags, struct file **ret_read, struct file **ret_write)
 	mutex_lock(&p->lock);
 	r = pipe_buffers_locked(p);
 	if (r == 0) {
-		rd = pipe_end_new_locked(p, O_RDONLY | flags);
+		rd = pipe_end_new_locked(p, O_RDONLY | (flags & O_NONBLOCK)); /* packets are the writer's choice */
 		wr = rd ? pipe_end_new_locked(p, O_WRONLY | flags) : NULL;
 	}
 	mutex_unlock(&p->lock);

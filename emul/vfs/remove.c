@@ -5,16 +5,12 @@
 
 static void tell(struct walk *w, struct inode *i)
 {
-	uint32_t is_dir = S_ISDIR(i->type) ? IN_ISDIR : 0;
-	struct statx st;
+	bool is_dir = S_ISDIR(i->type);
 
-	notify_inode(w->at.dentry->inode, NULL, w->last, IN_DELETE | is_dir, 0);
-	if (!atomic_load(&i->nwatches))
-		return;
-	if (is_dir || i->ops->getattr(i, STATX_NLINK, &st) < 0 || !st.stx_nlink)
-		notify_inode(i, NULL, NULL, IN_DELETE_SELF | is_dir, 0);
-	else
-		notify_inode(i, NULL, NULL, IN_ATTRIB, 0);
+	if (!is_dir)
+		notify_inode(i, NULL, NULL, IN_ATTRIB, 0); /* one link less */
+	notify_inode(w->at.dentry->inode, NULL, w->last, IN_DELETE | (is_dir ? IN_ISDIR : 0), 0);
+	notify_unlinked(i);
 }
 
 /* What the last component may not be, for each of the two. */

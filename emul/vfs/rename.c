@@ -51,7 +51,7 @@ static int find(struct renaming *q)
 	if (r < 0)
 		return r;
 	r = dentry_child(q->c, q->to.at.dentry, q->to.last, true, &q->victim);
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && (r != -ENOENT || !q->to.at.dentry->inode->ops->create)) /* proc: no new names */
 		return r;
 	if (q->victim && (q->flags & RENAME_NOREPLACE))
 		return -EEXIST;
@@ -118,24 +118,21 @@ static void tell_move(struct walk *from, struct walk *to, struct inode *i)
 
 	notify_inode(from->at.dentry->inode, NULL, from->last, IN_MOVED_FROM | is_dir, cookie);
 	notify_inode(to->at.dentry->inode, NULL, to->last, IN_MOVED_TO | is_dir, cookie);
-	notify_inode(i, NULL, NULL, IN_MOVE_SELF | is_dir, 0);
+	notify_inode(i, NULL, NULL, IN_MOVE_SELF, 0);
 }
 
 static void tell(struct renaming *q)
 {
-	struct statx st;
-
 	tell_move(&q->from, &q->to, q->moved->inode);
 	if (q->flags & RENAME_EXCHANGE) {
 		tell_move(&q->to, &q->from, q->victim->inode);
 		return;
 	}
-	if (!q->victim || !atomic_load(&q->victim->inode->nwatches))
+	if (!q->victim)
 		return;
-	if (q->victim->inode->ops->getattr(q->victim->inode, STATX_NLINK, &st) < 0 || !st.stx_nlink || S_ISDIR(q->victim->inode->type))
-		notify_inode(q->victim->inode, NULL, NULL, IN_DELETE_SELF, 0);
-	else
+	if (!S_ISDIR(q->victim->inode->type))
 		notify_inode(q->victim->inode, NULL, NULL, IN_ATTRIB, 0);
+	notify_unlinked(q->victim->inode);
 }
 
 static int rename_locked(struct renaming *q)

@@ -46,7 +46,7 @@ static ssize_t write_locked(struct file *f, struct tmpfs_inode *ti, struct uio *
 	uint64_t before = shmem_allocated(ti->obj), end;
 	ssize_t r;
 
-	if (file_flags(f) & O_APPEND)
+	if (file_append(f))
 		*pos = (off_t)shmem_size(ti->obj);
 	if (__builtin_add_overflow((uint64_t)*pos, uio_left(from), &end) || end > INT64_MAX)
 		return -EFBIG;

@@ -19,7 +19,9 @@ static int check_name(const char *name)
 {
 	size_t n = strlen(name);
 
-	return n == 0 || n > XATTR_NAME_LIMIT ? -ERANGE : 0;
+	if (n == 0 || n > XATTR_NAME_LIMIT)
+		return -ERANGE;
+	return !strcmp(name, "user.") || !strcmp(name, "trusted.") || !strcmp(name, "security.") ? -EINVAL : 0;
 }
 
 static int check_user(struct fs_ctx *c, struct inode *i, bool write)

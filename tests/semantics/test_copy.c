@@ -5,6 +5,7 @@
  */
 #include "tests/lib/file_bg.h"
 #include "tests/lib/file_dir.h"
+#include "tests/lib/needs.h"
 
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
@@ -32,6 +33,7 @@ static const char *drain(int fd)
 
 static void sendfile_copies_and_moves_offsets(void **state)
 {
+	needs_unix_sockets();
 	int in = file_make("in", "0123456789"), out = file_make("out", ""), p[2];
 	off_t off = 2;
 

@@ -5,6 +5,7 @@
  * mapping. Access modes are the host's affair. Terminals themselves: the tests of pty.
  */
 #include "tests/lib/file_dir.h"
+#include "tests/lib/needs.h"
 
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -162,12 +163,19 @@ static void directories_are_there(void **state)
 	ASSERT_OK(stat("/dev/shm", &st));
 	assert_true(S_ISDIR(st.st_mode));
 	assert_int_equal(st.st_mode & 07777, 01777);
+	ASSERT_ERR(open("/dev/no-such-device", O_RDONLY), ENOENT);
+}
+
+static void terminals_have_their_places(void **state)
+{
+	struct stat st;
+
+	needs_ptys();
 	ASSERT_OK(stat("/dev/pts", &st));
 	assert_true(S_ISDIR(st.st_mode));
 	ASSERT_OK(stat("/dev/ptmx", &st));
 	assert_true(S_ISCHR(st.st_mode));
 	assert_int_equal(st.st_rdev, makedev(5, 2));
-	ASSERT_ERR(open("/dev/no-such-device", O_RDONLY), ENOENT);
 }
 
 int main(void)
@@ -182,6 +190,7 @@ int main(void)
 		cmocka_unit_test(tty_is_the_terminal_or_enxio),
 		cmocka_unit_test(links_lead_to_the_descriptors),
 		cmocka_unit_test(directories_are_there),
+		cmocka_unit_test(terminals_have_their_places),
 	};
 
 	return FILE_RUN_HERE(tests);

@@ -4,6 +4,7 @@
  * asynchronous I/O, and the errors. Locks: test_locks.c; rarer commands: test_fcntl_misc.c.
  */
 #include "tests/lib/file_dir.h"
+#include "tests/lib/needs.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -147,6 +148,7 @@ static void on_io(int sig, siginfo_t *info, void *uc)
 
 static void async_signals_when_data_comes(void **state)
 {
+	needs_unix_sockets();
 	struct sigaction sa = { .sa_sigaction = on_io, .sa_flags = SA_SIGINFO }, old;
 	int sv[2];
 

@@ -5,6 +5,7 @@
  * Terminals and network interfaces have their own tests.
  */
 #include "tests/lib/file_dir.h"
+#include "tests/lib/needs.h"
 
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -43,6 +44,7 @@ static void fioclex_is_fd_cloexec(void **state)
 
 static void fionread_counts_what_can_be_read(void **state)
 {
+	needs_unix_sockets();
 	int n = -1, p[2], sv[2], fd = file_make("f", "0123456789");
 
 	ASSERT_OK(ioctl(fd, FIONREAD, &n));
@@ -87,6 +89,7 @@ static void fioqsize_is_the_space_taken(void **state)
 
 static void no_terminal_is_enotty(void **state)
 {
+	needs_unix_sockets();
 	struct termios t;
 	struct winsize w;
 	int p[2], sv[2], fd[6];

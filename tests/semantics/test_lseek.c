@@ -5,6 +5,7 @@
  * one it is shows in what a hole of a megabyte looks like). Directories: test_dir.c.
  */
 #include "tests/lib/file_dir.h"
+#include "tests/lib/needs.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -46,6 +47,7 @@ static void errors_leave_the_offset(void **state)
 
 static void a_file_may_have_no_offset(void **state)
 {
+	needs_unix_sockets();
 	int p[2], sv[2], n = 0, fd[8];
 
 	ASSERT_OK(pipe(p));

@@ -6,6 +6,7 @@
  */
 #include "tests/lib/file_bg.h"
 #include "tests/lib/file_dir.h"
+#include "tests/lib/needs.h"
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -68,6 +69,7 @@ static void regular_files_are_always_ready(void **state)
 
 static void sockets_tell_half_closing(void **state)
 {
+	needs_unix_sockets();
 	int sv[2];
 
 	ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, sv));

@@ -6,6 +6,7 @@
  */
 #include "tests/lib/clock.h"
 #include "tests/lib/file_dir.h"
+#include "tests/lib/needs.h"
 
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -33,6 +34,7 @@ static void let_time_pass(void)
 
 static void types_and_sizes(void **state)
 {
+	needs_unix_sockets();
 	int s = (int)ASSERT_OK(socket(AF_UNIX, SOCK_STREAM, 0));
 
 	file_put("file", "12345");

@@ -5,6 +5,7 @@
  * it is lost or changed on the way can.
  */
 #include "tests/lib/file_dir.h"
+#include "tests/lib/needs.h"
 
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -31,6 +32,7 @@ static void files_and_directories_sync(void **state)
 
 static void files_without_storage_do_not(void **state)
 {
+	needs_unix_sockets();
 	int p[2], sv[2], fd[5];
 
 	ASSERT_OK(pipe(p));

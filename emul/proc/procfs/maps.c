@@ -67,6 +67,8 @@ static void show_area(struct seq *out, const struct vma_info *v)
 		memobj_name(v->obj, name, sizeof(name));
 	else
 		strcpy(name, special_name(v));
+	if (v->obj && v->shared && !*name && !id.dev)
+		strcpy(name, "/dev/zero (deleted)"); /* MAP_SHARED|MAP_ANONYMOUS */
 	used = out->len - start;
 	if (*name) {
 		if (used < NAME_COLUMN)

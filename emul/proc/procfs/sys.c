@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/sys: constants of this system and the host's own facts. Writing is refused as it is to an
- * unprivileged user of a container (the files are read-only).
+ * /proc/sys: constants of this system and the host's own facts. Writing is refused with EPERM, as in a container.
  */
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +67,13 @@ static int show_threads_max(struct pnode *n, struct fs_ctx *c, struct seq *out)
 #define OPS(name, fn) static const struct pnode_ops name##_ops = { .mode = S_IFREG | 0444, .show = fn }
 OPS(text, show_text);
 OPS(host, show_host);
+/* Shown as the administrator's to change, but fixed here. */
+static ssize_t refuse_write(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos)
+{
+	return -EPERM;
+}
+
+static const struct pnode_ops knob_ops = { .mode = S_IFREG | 0644, .show = show_text, .write = refuse_write };
 OPS(uts, show_uts);
 OPS(uuid, show_uuid);
 OPS(pid_max, show_pid_max);
@@ -75,6 +81,7 @@ OPS(threads_max, show_threads_max);
 static const struct pnode_ops dir_ops = { .mode = S_IFDIR | 0555 };
 
 #define TEXT(name, text) { name, &text_ops, text, NULL }
+#define KNOB(name, text) { name, &knob_ops, text, NULL }
 #define HOST_FILE(dir, name) { name, &host_ops, "/proc/sys/" dir "/" name, NULL }
 #define DIR(name, entries) { name, &dir_ops, NULL, entries }
 #define UTS(name, field) { name, &uts_ops, (const void *)offsetof(struct utsname, field), NULL }
@@ -87,81 +94,81 @@ static const struct pentry random_entries[] = {
 	{ "uuid", &uuid_ops, NULL, NULL },
 	END,
 };
-static const struct pentry yama_entries[] = { TEXT("ptrace_scope", "0"), END };
+static const struct pentry yama_entries[] = { KNOB("ptrace_scope", "0"), END };
 static const struct pentry kernel_entries[] = {
 	TEXT("cap_last_cap", "40"),
-	TEXT("core_pattern", "core"),
-	TEXT("core_uses_pid", "0"),
+	KNOB("core_pattern", "core"),
+	KNOB("core_uses_pid", "0"),
 	UTS("domainname", domainname),
 	UTS("hostname", nodename),
-	TEXT("msgmax", "8192"),
-	TEXT("msgmnb", "16384"),
-	TEXT("msgmni", "32000"),
+	KNOB("msgmax", "8192"),
+	KNOB("msgmnb", "16384"),
+	KNOB("msgmni", "32000"),
 	TEXT("ngroups_max", "65536"),
 	UTS("osrelease", release),
 	UTS("ostype", sysname),
-	TEXT("overflowgid", "65534"),
-	TEXT("overflowuid", "65534"),
-	TEXT("panic", "0"),
-	TEXT("perf_event_paranoid", "4"),
+	KNOB("overflowgid", "65534"),
+	KNOB("overflowuid", "65534"),
+	KNOB("panic", "0"),
+	KNOB("perf_event_paranoid", "4"),
 	{ "pid_max", &pid_max_ops, NULL, NULL },
 	DIR("random", random_entries),
-	TEXT("randomize_va_space", "2"),
-	TEXT("sched_rt_period_us", "1000000"),
-	TEXT("sched_rt_runtime_us", "950000"),
-	TEXT("sem", "32000\t1024000000\t500\t32000"),
-	TEXT("shmall", "18446744073692774399"),
-	TEXT("shmmax", "18446744073692774399"),
-	TEXT("shmmni", "4096"),
+	KNOB("randomize_va_space", "2"),
+	KNOB("sched_rt_period_us", "1000000"),
+	KNOB("sched_rt_runtime_us", "950000"),
+	KNOB("sem", "32000\t1024000000\t500\t32000"),
+	KNOB("shmall", "18446744073692774399"),
+	KNOB("shmmax", "18446744073692774399"),
+	KNOB("shmmni", "4096"),
 	{ "threads-max", &threads_max_ops, NULL, NULL },
-	TEXT("unprivileged_userns_clone", "0"),
+	KNOB("unprivileged_userns_clone", "0"),
 	UTS("version", version),
 	DIR("yama", yama_entries),
 	END,
 };
 static const struct pentry vm_entries[] = {
-	TEXT("dirty_background_ratio", "10"),
-	TEXT("dirty_ratio", "20"),
-	TEXT("max_map_count", "65530"),
-	TEXT("mmap_min_addr", "65536"),
-	TEXT("nr_hugepages", "0"),
-	TEXT("overcommit_memory", "0"),
-	TEXT("overcommit_ratio", "50"),
-	TEXT("swappiness", "60"),
-	TEXT("vfs_cache_pressure", "100"),
+	KNOB("dirty_background_ratio", "10"),
+	KNOB("dirty_ratio", "20"),
+	KNOB("max_map_count", "65530"),
+	KNOB("mmap_min_addr", "65536"),
+	KNOB("nr_hugepages", "0"),
+	KNOB("overcommit_memory", "0"),
+	KNOB("overcommit_ratio", "50"),
+	KNOB("swappiness", "60"),
+	KNOB("vfs_cache_pressure", "100"),
 	END,
 };
 static const struct pentry inotify_entries[] = {
-	TEXT("max_queued_events", "16384"),
-	TEXT("max_user_instances", "128"),
-	TEXT("max_user_watches", "65536"),
+	KNOB("max_queued_events", "16384"),
+	KNOB("max_user_instances", "128"),
+	KNOB("max_user_watches", "65536"),
 	END,
 };
-static const struct pentry epoll_entries[] = { TEXT("max_user_watches", "1000000"), END };
+static const struct pentry epoll_entries[] = { KNOB("max_user_watches", "1000000"), END };
 static const struct pentry mqueue_entries[] = {
-	TEXT("msg_default", "10"),
-	TEXT("msg_max", "10"),
-	TEXT("msgsize_default", "8192"),
-	TEXT("msgsize_max", "8192"),
-	TEXT("queues_max", "256"),
+	KNOB("msg_default", "10"),
+	KNOB("msg_max", "10"),
+	KNOB("msgsize_default", "8192"),
+	KNOB("msgsize_max", "8192"),
+	KNOB("queues_max", "256"),
 	END,
 };
 static const struct pentry fs_entries[] = {
 	DIR("epoll", epoll_entries),
-	TEXT("file-max", "1048576"),
+	KNOB("file-max", "1048576"),
 	TEXT("file-nr", "0\t0\t1048576"),
 	DIR("inotify", inotify_entries),
-	TEXT("lease-break-time", "45"),
+	KNOB("lease-break-time", "45"),
 	DIR("mqueue", mqueue_entries),
-	TEXT("nr_open", "1048576"),
-	TEXT("overflowgid", "65534"),
-	TEXT("overflowuid", "65534"),
-	TEXT("pipe-max-size", "1048576"),
-	TEXT("pipe-user-pages-hard", "0"),
-	TEXT("pipe-user-pages-soft", "16384"),
-	TEXT("protected_hardlinks", "1"),
-	TEXT("protected_symlinks", "1"),
-	TEXT("suid_dumpable", "0"),
+	KNOB("nr_open", "1048576"),
+	KNOB("overflowgid", "65534"),
+	KNOB("overflowuid", "65534"),
+	KNOB("pipe-max-size", "1048576"),
+	KNOB("pipe-user-pages-hard", "0"),
+	KNOB("pipe-user-pages-soft", "16384"),
+	KNOB("protected_hardlinks", "1"),
+	KNOB("protected_symlinks", "1"),
+	KNOB("suid_dumpable", "0"),
 	END,
 };
 const struct pentry proc_sys_entries[] = {

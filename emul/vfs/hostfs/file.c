@@ -119,7 +119,7 @@ static ssize_t hf_read(struct file *f, struct uio *to, off_t *pos)
 static ssize_t hf_write(struct file *f, struct uio *from, off_t *pos)
 {
 	struct move m = { hostfile_of(f)->fd, false, file_call_nonblock ? RWF_NOWAIT : 0 };
-	bool append = file_flags(f) & O_APPEND;
+	bool append = file_append(f);
 	ssize_t r;
 
 	if (!append)
@@ -205,9 +205,22 @@ static int hf_fsync(struct file *f, bool datasync)
 	return hostfs_error(datasync ? HOST(fdatasync(fd)) : HOST(fsync(fd)));
 }
 
+static void was_cut(struct phys *ph, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0)
+		memobj_host_file_cut(ph, &st);
+}
+
 static int hf_truncate(struct file *f, uint64_t size)
 {
-	return size > INT64_MAX ? -EINVAL : hostfs_error(HOST(ftruncate(hostfile_of(f)->fd, (off_t)size)));
+	struct hostfile *h = hostfile_of(f);
+	int r = size > INT64_MAX ? -EINVAL : hostfs_error(HOST(ftruncate(h->fd, (off_t)size)));
+
+	if (r == 0)
+		was_cut(h->ph, h->fd);
+	return r;
 }
 
 static int hf_fallocate(struct file *f, int mode, uint64_t off, uint64_t len)
@@ -260,6 +273,11 @@ static int open_data(struct hostfs_inode *hi, unsigned flags)
 	return fd == -EPERM && quiet && !(flags & O_NOATIME) ? hostfs_reopen(hi, host) : fd;
 }
 
+void hostfs_was_cut(struct hostfs *h, int fd)
+{
+	was_cut(vfs_phys(h->sb.vfs), fd);
+}
+
 int hostfs_file_open(struct hostfs_inode *hi, unsigned flags, struct file **ret)
 {
 	struct hostfile *h = calloc(1, sizeof(*h));
@@ -274,6 +292,8 @@ int hostfs_file_open(struct hostfs_inode *hi, unsigned flags, struct file **ret)
 		return r;
 	}
 	h->ph = vfs_phys(hi->inode.sb->vfs);
+	if (flags & O_TRUNC)
+		was_cut(h->ph, h->fd);
 	file_init(&h->file, &hostfile_ops, flags);
 	h->file.seekable = true;
 	*ret = &h->file;

@@ -57,6 +57,9 @@ struct hostfs_link hostfs_link(int fd);
 /* statx of the descriptor without what a mount has to say. */
 int hostfs_statx(int fd, unsigned mask, struct statx *ret);
 
+/* The file behind fd was cut: maps of it must know. */
+void hostfs_was_cut(struct hostfs *h, int fd);
+
 int hostfs_dirfile_open(struct hostfs_inode *hi, unsigned flags, struct file **ret);
 int hostfs_file_open(struct hostfs_inode *hi, unsigned flags, struct file **ret);
 

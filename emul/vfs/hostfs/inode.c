@@ -196,7 +196,11 @@ static int set_size(struct fs_ctx *c, struct hostfs_inode *hi, uint64_t size)
 	if (!S_ISREG(hi->inode.type))
 		return S_ISDIR(hi->inode.type) ? -EISDIR : -EINVAL;
 	r = check_size(c, hi->fd, size);
-	return r < 0 ? r : hostfs_error(HOST(truncate(l.text, (off_t)size)));
+	if (r == 0)
+		r = hostfs_error(HOST(truncate(l.text, (off_t)size)));
+	if (r == 0)
+		hostfs_was_cut(hostfs_of(hi->inode.sb), hi->fd);
+	return r;
 }
 
 static int set_times(int fd, const struct iattr *a)

@@ -207,6 +207,15 @@ void ov_touch(struct ov_inode *dir)
 		upper->ops->setattr(&ov_super(dir)->self, upper, &a);
 }
 
+void ov_changed(struct ov_inode *x)
+{
+	struct iattr a = { .valid = 0 };
+	struct inode *upper = ov_upper(x);
+
+	if (upper)
+		upper->ops->setattr(&ov_super(x)->self, upper, &a);
+}
+
 /* --- data --------------------------------------------------------------------------------------------------------- */
 
 static int copy_run(struct file *from, struct file *to, off_t off, off_t stop, char *buf)

@@ -134,6 +134,8 @@ int ov_link(struct fs_ctx *c, struct inode *dir, const char *name, struct inode 
 	if (r < 0)
 		return r;
 	atomic_fetch_add(&x->nlink, 1);
+	if (ov_copy_meta(x) == 0)
+		ov_changed(x);
 	ov_touch(d);
 	return 0;
 }

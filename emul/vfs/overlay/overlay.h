@@ -130,6 +130,7 @@ int ov_copy_meta(struct ov_inode *x);
 /* And its data, of which the first `size` bytes are wanted. */
 int ov_copy_data(struct ov_inode *x, uint64_t size);
 struct timespec ov_now(void);
+void ov_changed(struct ov_inode *x); /* one with an upper part: its ctime is now */
 void ov_touch(struct ov_inode *dir); /* a directory with an upper part has changed */
 
 /* --- dir.c --- */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Cases that need a part which vmrun may not have yet: natively they always run; where it is missing they are skipped,
+ * and shown as such. */
+#ifndef TESTS_LIB_NEEDS_H
+#define TESTS_LIB_NEEDS_H
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/lib/cmocka_all.h"
+
+static inline void needs_unix_sockets(void)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) < 0) {
+		assert_int_equal(errno, EAFNOSUPPORT);
+		skip();
+	}
+	close(sv[0]);
+	close(sv[1]);
+}
+
+static inline void needs_ptys(void)
+{
+	if (access("/dev/ptmx", F_OK) < 0) {
+		assert_int_equal(errno, ENOENT);
+		skip();
+	}
+}
+
+#endif
