@@ -4,17 +4,15 @@
  * Everything the guest can write is hostile input: copied once, checked.
  *
  * The upper half, the same in every address space (PML4 slot 510; slot 256 does not work on kvm_pvm):
- *   RT_BASE + 0x0000   GDT           supervisor
  *   RT_BASE + 0x1000   IDT           supervisor
  *   RT_BASE + 0x2000   fault stubs   supervisor, executable
- *   RT_VCPU(i)         pages of vCPU i: TSS, exception stack, gate, data; holes between them
+ *   RT_VCPU(i)         pages of vCPU i: TSS and GDT, exception stack, gate, data; holes between them
  */
 #ifndef GUEST_RT_ABI_H
 #define GUEST_RT_ABI_H
 
 #define RT_BASE 0xffffff0000000000
 #define RT_PML4_SLOT 510
-#define RT_GDT (RT_BASE + 0x0000)
 #define RT_IDT (RT_BASE + 0x1000)
 #define RT_STUBS (RT_BASE + 0x2000)
 #define RT_STUB_SIZE 16
@@ -23,6 +21,8 @@
 #define RT_VCPU_STRIDE 0x8000
 #define RT_VCPU(i) (RT_BASE + 0x100000 + (unsigned long)(i) * RT_VCPU_STRIDE)
 #define RT_TSS 0x0000   /* within a vCPU's pages */
+#define RT_GDT 0x0800   /* in the TSS's page */
+#define RT_GDT_ENTRIES 16
 #define RT_STACK 0x2000 /* one page; exceptions push from its end */
 #define RT_GATE 0x4000
 #define RT_DATA 0x6000  /* the request slot of calls without exits */
@@ -36,5 +36,6 @@
 #define RT_KERNEL_DS 0x18
 #define RT_USER_DS 0x2b
 #define RT_USER_CS 0x33
+#define RT_CPU_NUMBER 0x7b /* the limit of this segment is the CPU's number: vDSOs read it by lsl */
 
 #endif

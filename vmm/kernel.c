@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The upper half of every address space: what the processor needs to leave ring 3. GDT, IDT and
- * one-instruction fault stubs for all, TSS, exception stack, gate and data page for each vCPU.
+ * The upper half of every address space: what the processor needs to leave ring 3. IDT and
+ * one-instruction fault stubs for all, TSS with GDT, exception stack, gate and data page for each vCPU.
  */
 #include <string.h>
 
@@ -36,6 +36,14 @@ static void fill_gdt(uint64_t *gdt)
 	gdt[RT_USER_CS / 8] = 0x00affb000000ffff;
 }
 
+/* arch/x86/entry/vdso/vma.c, vdso_cpunode: read-only data of ring 3, byte limit. */
+void kernel_set_cpu_number(struct vcpu *v, uint32_t number)
+{
+	uint64_t *gdt = (uint64_t *)((uint8_t *)gpa_hva(v->m, v->pages[VCPU_PAGE_TSS]) + RT_GDT);
+
+	gdt[RT_CPU_NUMBER / 8] = 0x0040f50000000000 | (uint64_t)(number >> 16 & 0xf) << 48 | (number & 0xffff);
+}
+
 /* Only int3 and int 4 may be asked for by programs; `int 14` is a protection fault, as on Linux. */
 static void fill_idt(uint64_t *idt)
 {
@@ -49,13 +57,11 @@ static void fill_idt(uint64_t *idt)
 
 int kernel_init(struct machine *m)
 {
-	void *gdt, *idt, *stubs;
+	void *idt, *stubs;
 
 	m->kernel_table = table_alloc(m);
-	if (m->kernel_table == GPA_NONE || add_page(m, RT_GDT, K_RW, NULL, &gdt) < 0 ||
-	    add_page(m, RT_IDT, K_RW, NULL, &idt) < 0 || add_page(m, RT_STUBS, K_RX, NULL, &stubs) < 0)
+	if (m->kernel_table == GPA_NONE || add_page(m, RT_IDT, K_RW, NULL, &idt) < 0 || add_page(m, RT_STUBS, K_RX, NULL, &stubs) < 0)
 		return -ENOMEM;
-	fill_gdt(gdt);
 	fill_idt(idt);
 	memcpy(stubs, rt_stubs, (size_t)(rt_stubs_end - rt_stubs));
 	m->empty = aspace_new(&m->platform);
@@ -109,5 +115,7 @@ int kernel_map_vcpu(struct vcpu *v)
 	memcpy(gate, rt_gate, (size_t)(rt_gate_end - rt_gate));
 	v->stack_top = (uint64_t *)((uint8_t *)stack + PAGE_SIZE);
 	fill_tss(v, tss);
+	fill_gdt((uint64_t *)((uint8_t *)tss + RT_GDT));
+	v->cpu = -1;
 	return kernel_map_gate(v);
 }

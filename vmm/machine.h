@@ -109,6 +109,7 @@ void pagetable_init(struct machine *m);
 /* kernel.c */
 int kernel_init(struct machine *m);              /* GDT, IDT, stubs */
 int kernel_map_vcpu(struct vcpu *v);             /* its own pages */
+void kernel_set_cpu_number(struct vcpu *v, uint32_t number); /* what the vDSO's getcpu answers: CPU, node << 12 */
 int kernel_map_gate(struct vcpu *v);             /* the gate, as the trap model wants it */
 
 /* vcpu.c */
@@ -127,6 +128,7 @@ struct vcpu {
 	struct aspace *as;         /* NULL: none */
 	uint64_t cr3;              /* wanted */
 	bool at_cpl0;              /* the last exit was in a stub or a ring-0 gate: segments must be set */
+	int cpu;                   /* the host's, that the guest was told of; -1: none */
 	bool broken;               /* the host refused to run it: never again */
 	unsigned nfaults;          /* KVM_RUN's -EFAULTs in a row */
 	/* any thread */

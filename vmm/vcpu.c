@@ -9,7 +9,8 @@
  * Kick: `kicked` is set first, then the thread is signalled if it is in vcpu_enter(); the signal's handler
  * sets immediate_exit, so a signal that comes between the last look at `kicked` and KVM_RUN is not lost.
  */
-/* host syscalls: ioctl mmap munmap tgkill gettid */
+/* host syscalls: ioctl mmap munmap tgkill gettid getcpu */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,7 @@ static void fill_sregs(struct vcpu *v, struct kvm_sregs *s)
 	s->cs = user_cs;
 	s->ss = user_ss;
 	s->ds = s->es = s->fs = s->gs = none;
-	s->gdt = (struct kvm_dtable){ .base = RT_GDT, .limit = 7 * 8 - 1 };
+	s->gdt = (struct kvm_dtable){ .base = base + RT_GDT, .limit = RT_GDT_ENTRIES * 8 - 1 };
 	s->idt = (struct kvm_dtable){ .base = RT_IDT, .limit = RT_VECTORS * 16 - 1 };
 	s->tr = (struct kvm_segment){ .base = base + RT_TSS, .limit = 104 + 32, .selector = 0x40, .type = 11, .present = 1 };
 }
@@ -227,6 +228,21 @@ static void bind_thread(struct vcpu *v)
 	atomic_store_explicit(&v->tid, my_tid, memory_order_relaxed);
 }
 
+/*
+ * With virtual processors of its own the guest reads a CPU number that somebody must keep true: this one is as old as
+ * the last entry. A deprivileged guest sees the host's.
+ */
+static void tell_cpu_number(struct vcpu *v)
+{
+	unsigned cpu, node;
+
+	if (getcpu(&cpu, &node) < 0 || (int)cpu == v->cpu)
+		return;
+	v->cpu = (int)cpu;
+	kernel_set_cpu_number(v, cpu | node << 12);
+	(void)set_msr(v, 0xc0000103, cpu | node << 12); /* TSC_AUX: rdpid, rdtscp */
+}
+
 void vcpu_enter(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 {
 	long e;
@@ -238,6 +254,8 @@ void vcpu_enter(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 		return;
 	}
 	load_regs(v, r);
+	if (v->m->hardware)
+		tell_cpu_number(v);
 	v->run->immediate_exit = 0;
 	atomic_store(&v->in_run, true);
 	do {

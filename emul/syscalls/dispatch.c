@@ -49,8 +49,8 @@ long syscall_dispatch(struct task *t, unsigned long nr, const struct sysargs *a)
 	const struct syscall_desc *d;
 
 	nr = (unsigned long)(long)(int)nr; /* only eax counts: do_syscall_64() */
-	d = nr < SYSCALL_MAX ? &syscall_table[nr] : &missing;
-	if (!d->fn) {
+	d = nr < SYSCALL_MAX ? &syscall_table[nr] : NULL;
+	if (!d || !d->fn) {
 		name_missing(nr);
 		d = &missing;
 	}

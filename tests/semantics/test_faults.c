@@ -7,6 +7,7 @@
 #include "tests/lib/cmocka_all.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/maps.h"
+#include "tests/lib/needs.h"
 
 #include <float.h>
 #include <pthread.h>
@@ -304,6 +305,7 @@ static void privileged_instructions_are_sigsegv_from_the_kernel(void **state)
 
 static void software_interrupts_name_their_gate(void **state)
 {
+	needs_real_processor();
 	struct fault f;
 
 	fault_run(int21, NULL, &f);
@@ -371,6 +373,7 @@ static void note_misaligned(int sig, siginfo_t *info, void *ucontext)
 
 static void the_alignment_flag_makes_sigbus(void **state)
 {
+	needs_real_processor();
 	struct sigaction sa = { .sa_sigaction = note_misaligned, .sa_flags = SA_SIGINFO }, old;
 	static char buf[16] __attribute__((aligned(8)));
 	int val;

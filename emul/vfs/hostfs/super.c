@@ -56,7 +56,7 @@ int hostfs_new(struct vfs *v, const char *host_dir, bool read_only, struct super
 	struct inode *root;
 
 	if (fd < 0) {
-		log_warn("%s cannot be opened: error %d", host_dir, -fd);
+		log_dbg(VFS, "%s cannot be opened: error %d", host_dir, -fd);
 		return fd;
 	}
 	h = make(v, read_only);

@@ -240,7 +240,7 @@ static void check_refused_int(const uint8_t *code, const uint8_t *end, uint32_t 
 
 static void exceptions_come_as_the_processor_makes_them(void **state)
 {
-	check_fault(g_kernel, g_kernel_end, 0xffffff0000000000, 14, 5, 0xffffff0000000000, CODE);
+	check_fault(g_kernel, g_kernel_end, 0xffffff0000001000, 14, 5, 0xffffff0000001000, CODE);
 	check_fault(g_kernel, g_kernel_end, 0x8000000000000000, 13, 0, 0, CODE);
 	check_fault(g_ud, g_ud_end, 0, 6, 0, 0, CODE);
 	check_fault(g_de, g_de_end, 0, 0, 0, 0, CODE + 4);
