@@ -23,7 +23,7 @@ static inline void needs_unix_sockets(void)
 	close(sv[1]);
 }
 
-/* QEMU's TCG raises neither #AC nor SSE's #XM and counts gates of 16 bytes in error codes: tests/lane sets this. */
+/* QEMU's TCG raises neither #AC nor SSE's #XM, #GP for #SS, and counts gates of 16 bytes in error codes: tests/lane sets this. */
 static inline void needs_real_processor(void)
 {
 	if (getenv("VMRUN_TEST_TCG"))

@@ -136,6 +136,7 @@ static void read_through_rbp(void *p)
 /* Addressing by rbp or rsp is the stack segment's business: another exception, another signal. */
 static void a_non_canonical_stack_address_is_sigbus(void **state)
 {
+	needs_real_processor();
 	struct fault f;
 
 	fault_run(read_through_rbp, (void *)0x8000000000001234, &f);
@@ -247,6 +248,7 @@ static void x87_divide(void *p)
 
 static void floating_point_is_sigfpe_where_unmasked(void **state)
 {
+	needs_real_processor();
 	struct fault f;
 
 	fault_run(sse_divide, NULL, &f);
