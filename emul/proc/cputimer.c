@@ -3,6 +3,9 @@
  * What happens after an amount of CPU time: ITIMER_VIRTUAL and ITIMER_PROF, timers on CPU clocks, RLIMIT_CPU.
  * A sampler runs while any of them is armed. It comes back when the earliest could be due if all processors
  * worked for the process, and more rarely while the process sleeps.
+ *
+ * Signals are sent from the sampler's own callback only, never by who arms something: that happens also in the
+ * midst of sending and dropping signals (a timer goes on when its signal is gone), which must not start again.
  */
 #include <time.h>
 
@@ -19,7 +22,7 @@ static void send(struct proc *p, int sig)
 {
 	siginfo_t info = signal_kernel_info(sig);
 
-	signal_send_locked(p, NULL, sig, &info, true, NULL);
+	signal_send_locked(p, NULL, sig, &info, false, NULL);
 }
 
 /* One of the two interval timers. Ns until it is due, INT64_MAX: off. */
@@ -47,6 +50,8 @@ static int64_t check_posix_timers(struct proc *p)
 
 		if (pt->base != -1 || !pt->at || pt->queued)
 			continue;
+		if (pt->clock_task && pt->clock_task->dying)
+			continue; /* its clock stands still for ever */
 		now = posix_timer_cpu_now_locked(pt);
 		if (now >= pt->at)
 			posix_timer_expired_locked(pt, now);
@@ -76,6 +81,12 @@ static int64_t check_limit(struct proc *p, int64_t now)
 	return NS_PER_SEC - now % NS_PER_SEC;
 }
 
+static void arm_at(struct itimer *it, int64_t at)
+{
+	it->sample_at = at;
+	timer_arm(&it->sampler, (struct deadline){ CLOCK_MONOTONIC, at });
+}
+
 static void arm(struct proc *p, int64_t due, int64_t total)
 {
 	struct itimer *it = p->itimers;
@@ -84,7 +95,7 @@ static void arm(struct proc *p, int64_t due, int64_t total)
 
 	it->idle = total > it->last_total + STEP_MIN / 10 ? 0 : MIN(it->idle + 1, (unsigned)IDLE_SHIFT_MAX);
 	it->last_total = total;
-	timer_arm(&it->sampler, deadline_after(CLOCK_MONOTONIC, MIN(step << it->idle, (int64_t)STEP_MAX)));
+	arm_at(it, clock_now(CLOCK_MONOTONIC) + MIN(step << it->idle, (int64_t)STEP_MAX));
 }
 
 static void sample_locked(struct proc *p)
@@ -109,21 +120,31 @@ void cputimer_fire(struct timer *t)
 	struct proc *p = container_of(t, struct itimer, sampler)->proc;
 
 	mutex_lock(&p->lock);
+	p->itimers->sample_at = 0;
 	sample_locked(p);
 	mutex_unlock(&p->lock);
 }
 
 void cputimer_start_locked(struct proc *p)
 {
-	p->itimers->idle = 0;
-	p->itimers->last_total = 0;
-	sample_locked(p);
+	struct itimer *it = p->itimers;
+	int64_t soon = clock_now(CLOCK_MONOTONIC) + STEP_MIN;
+
+	mutex_assert_held(&p->lock);
+	it->idle = 0;
+	it->last_total = 0;
+	/* Never later than it was: who arms something again and again does not put RLIMIT_CPU off. */
+	if (!it->dead && (!it->sample_at || it->sample_at > soon))
+		arm_at(it, soon);
 }
 
 void proc_cpu_limit_changed(struct proc *p)
 {
+	const struct rlimit64 *l = &p->limits[RLIMIT_CPU];
+
 	mutex_lock(&p->lock);
 	p->itimers->next_xcpu = 0;
-	cputimer_start_locked(p);
+	if (l->rlim_cur != RLIM64_INFINITY || l->rlim_max != RLIM64_INFINITY)
+		cputimer_start_locked(p);
 	mutex_unlock(&p->lock);
 }

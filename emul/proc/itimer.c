@@ -26,12 +26,13 @@ static void arm_real(struct itimer *it)
 	timer_arm(&it->real, (struct deadline){ CLOCK_MONOTONIC, it->real_at });
 }
 
-static void next_round(struct itimer *it)
+/* From `now` on, which may be later than it is. */
+static void next_round(struct itimer *it, int64_t now)
 {
 	int64_t missed;
 
 	it->real_fired = false;
-	it->real_at = it->real_interval ? itimer_forward(it->real_at, it->real_interval, clock_now(CLOCK_MONOTONIC), &missed) : 0;
+	it->real_at = it->real_interval ? itimer_forward(it->real_at, it->real_interval, now, &missed) : 0;
 	if (it->real_at)
 		arm_real(it);
 }
@@ -41,13 +42,15 @@ static void fire_real(struct timer *t)
 	struct itimer *it = container_of(t, struct itimer, real);
 	struct proc *p = it->proc;
 	siginfo_t info = signal_kernel_info(SIGALRM);
+	int64_t now;
 
 	mutex_lock(&p->lock);
+	now = clock_now(CLOCK_MONOTONIC);
 	/* It may have been set anew while we were on the way. */
-	if (!it->dead && it->real_at && !it->real_fired && it->real_at <= clock_now(CLOCK_MONOTONIC)) {
+	if (!it->dead && it->real_at && !it->real_fired && it->real_at <= now) {
 		it->real_fired = true;
-		if (signal_send_locked(p, NULL, SIGALRM, &info, true, NULL) != SIG_SENT || !it->real_interval)
-			next_round(it);
+		if (signal_send_locked(p, NULL, SIGALRM, &info, false, NULL) != SIG_SENT || !it->real_interval)
+			next_round(it, it->real_interval < TIMER_IGNORED_STEP ? now + TIMER_IGNORED_STEP : now);
 	}
 	mutex_unlock(&p->lock);
 }
@@ -58,7 +61,7 @@ void itimer_alarm_taken_locked(struct proc *p)
 	struct itimer *it = p->itimers;
 
 	if (it->real_fired && !it->dead)
-		next_round(it);
+		next_round(it, clock_now(CLOCK_MONOTONIC));
 }
 
 struct itimer *itimers_new(struct proc *p)
@@ -98,7 +101,6 @@ void itimers_exit(struct proc *p)
 
 static struct timeval timeval_of(int64_t ns)
 {
-	ns = (ns + 999) / 1000 * 1000;
 	return (struct timeval){ ns / NS_PER_SEC, ns % NS_PER_SEC / 1000 };
 }
 
@@ -126,7 +128,7 @@ static void get_locked(struct proc *p, int which, struct itimerval *ret)
 
 	if (which == ITIMER_REAL) {
 		interval = it->real_interval;
-		if (it->real_at)
+		if (it->real_at && !it->real_fired)
 			left = MAX(it->real_at - clock_now(CLOCK_MONOTONIC), (int64_t)1000); /* armed is never zero */
 	} else {
 		int i = which == ITIMER_VIRTUAL ? 0 : 1;
@@ -169,7 +171,7 @@ static void set_locked(struct proc *p, int which, int64_t value, int64_t interva
 		int i = which == ITIMER_VIRTUAL ? 0 : 1;
 
 		it->cpu[i].at = value ? after(cpu_now(p, i), value) : 0;
-		it->cpu[i].interval = value ? interval : 0;
+		it->cpu[i].interval = interval; /* other than ITIMER_REAL's, it is kept without a value */
 		if (value)
 			cputimer_start_locked(p);
 	}

@@ -69,7 +69,8 @@ static void arm(struct posix_timer *pt)
 
 /* --- expiring ------------------------------------------------------------------------------------------------- */
 
-static void next_round(struct posix_timer *pt, bool count)
+/* From `now` on, which may be later than it is. */
+static void next_round(struct posix_timer *pt, int64_t now, bool count)
 {
 	int64_t missed = 0;
 
@@ -77,7 +78,7 @@ static void next_round(struct posix_timer *pt, bool count)
 		pt->at = 0;
 		return;
 	}
-	pt->at = itimer_forward(pt->at, pt->interval, now_of(pt), &missed);
+	pt->at = itimer_forward(pt->at, pt->interval, now, &missed);
 	if (count)
 		pt->overrun = MIN(pt->overrun + missed, (int64_t)INT32_MAX);
 }
@@ -102,9 +103,9 @@ void posix_timer_expired_locked(struct posix_timer *pt, int64_t now)
 		pt->queued = true;
 		return;
 	}
-	if (r == -EAGAIN || r == SIG_MERGED)
+	if (r == -EAGAIN)
 		pt->overrun++;
-	next_round(pt, r != SIG_IGNORED);
+	next_round(pt, pt->interval < TIMER_IGNORED_STEP ? now + TIMER_IGNORED_STEP : now, r != SIG_IGNORED);
 	if (pt->at && pt->base != ON_CPU)
 		arm(pt);
 }
@@ -131,7 +132,7 @@ static void go_on(struct posix_timer *pt, bool count)
 	pt->queued = false;
 	if (pt->deleted || !pt->at)
 		return;
-	next_round(pt, count);
+	next_round(pt, now_of(pt), count);
 	if (pt->at)
 		arm(pt);
 }
@@ -249,6 +250,8 @@ static void unlink_locked(struct posix_timer *pt)
 	sigpending_drop_timer(&p->pending, pt);
 	list_for_each(th, &p->threads, thread_node)
 		sigpending_drop_timer(&th->pending, pt);
+	if (pt->target) /* it may have left the list */
+		sigpending_drop_timer(&pt->target->pending, pt);
 }
 
 static void destroy(struct posix_timer *pt)
@@ -323,16 +326,22 @@ long posix_timer_gettime(struct proc *p, int id, struct itimerspec *ret)
 
 static void set_locked(struct posix_timer *pt, int flags, const struct itimerspec *val)
 {
-	int64_t value = timespec_ns(&val->it_value), now = now_of(pt);
+	int64_t value = timespec_ns(&val->it_value), now;
 
 	timer_cancel(&pt->timer);
+	/* A relative time does not follow changes of the wall clock. */
+	if (pt->base != ON_CPU)
+		pt->base = base_of(pt->clock);
+	if (pt->base == CLOCK_REALTIME && !(flags & TIMER_ABSTIME))
+		pt->base = CLOCK_MONOTONIC;
+	now = now_of(pt);
 	pt->overrun = pt->overrun_last = 0;
 	pt->at = 0;
 	pt->queued = false;
 	sigpending_drop_timer(&pt->proc->pending, pt);
 	if (pt->target)
 		sigpending_drop_timer(&pt->target->pending, pt);
-	pt->interval = timespec_ns(&val->it_interval);
+	pt->interval = value || pt->base == ON_CPU ? timespec_ns(&val->it_interval) : 0;
 	if (!value)
 		return;
 	if (!(flags & TIMER_ABSTIME))

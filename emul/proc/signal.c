@@ -294,11 +294,11 @@ int signal_send_locked(struct proc *p, struct task *t, int sig, const siginfo_t 
 	mutex_assert_held(&p->lock);
 	if (!prepare_locked(p, t, sig, forced))
 		return SIG_IGNORED;
-	if (sig < LINUX_SIGRTMIN && (to->set & SIGMASK(sig)))
+	if (sig < LINUX_SIGRTMIN && !timer && (to->set & SIGMASK(sig))) /* timers have an entry of their own, each one */
 		return SIG_MERGED;
 	/* kill(2) and the kernel may lose a siginfo, but not the signal. */
 	q = sigqueue_new_locked(p, sig, sig < LINUX_SIGRTMIN || timer || info->si_code == SI_KERNEL);
-	if (!q && sig >= LINUX_SIGRTMIN && info->si_code != SI_USER)
+	if (!q && (timer || (sig >= LINUX_SIGRTMIN && info->si_code != SI_USER)))
 		return -EAGAIN;
 	if (q) {
 		q->info = *info;

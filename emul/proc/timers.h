@@ -21,6 +21,7 @@ struct itimer {
 	struct { int64_t at, interval; } cpu[2];
 	/* cputimer.c */
 	struct timer sampler;
+	int64_t sample_at;         /* when the next sample is due, on CLOCK_MONOTONIC; 0: nothing is armed */
 	int64_t last_total;        /* CPU time at the last sample */
 	unsigned idle;             /* samples without progress */
 	int64_t next_xcpu;         /* the next SIGXCPU, seconds of CPU time */
@@ -54,7 +55,10 @@ void posix_timer_dropped_locked(struct posix_timer *pt);                /* its s
 void posix_timer_expired_locked(struct posix_timer *pt, int64_t now);
 int64_t posix_timer_cpu_now_locked(struct posix_timer *pt);
 
-void cputimer_start_locked(struct proc *p);  /* something on CPU time was armed */
+/* A timer whose signal is ignored fires no more often than this, or it would keep the reactor to itself. */
+#define TIMER_IGNORED_STEP 4000000 /* ns; the kernel's TICK_NSEC */
+
+void cputimer_start_locked(struct proc *p);  /* something on CPU time was armed: sends nothing itself */
 void cputimer_fire(struct timer *t);
 
 /* clock.c */

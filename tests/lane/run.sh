@@ -27,10 +27,10 @@ one() { # NAME COMMAND...
 	name=$1; shift
 	mkdir -p /tmp/cwd; cd /tmp/cwd
 	if timeout 120 "$@" > /tmp/out 2>&1 < /dev/null; then passed=$((passed + 1)); else
-		failed=$((failed + 1)); echo "FAIL $name"; grep -E 'FAILED|Error|error|vmrun:' /tmp/out | head -n 8; fi
+		failed=$((failed + 1)); echo "FAIL $name"; grep -E "FAILED|LINE|ERROR|vmrun:" /tmp/out | head -n 8; fi
 	cd /t; rm -rf /tmp/cwd
 }
-[ ! -x ./platform ] || one platform ./platform
+[ ! -x ./platform ] || one platform /t/platform
 for t in test_*; do one "$t" /t/vmrun --new "/t/$t"; done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
