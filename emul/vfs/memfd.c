@@ -14,6 +14,7 @@
 
 #include "emul/base/err.h"
 #include "emul/mm/memobj.h"
+#include "emul/vfs/fileops.h"
 #include "emul/vfs/mapname.h"
 #include "emul/vfs/vfs.h"
 
@@ -109,27 +110,7 @@ static ssize_t mfd_write(struct file *f, struct uio *from, off_t *pos)
 
 static off_t mfd_lseek(struct file *f, off_t off, int whence)
 {
-	struct memobj *o = memfd_of(f)->obj;
-	off_t base = 0;
-
-	switch (whence) {
-	case SEEK_SET: break;
-	case SEEK_CUR: base = f->pos; break;
-	case SEEK_END: base = shmem_size(o); break;
-	case SEEK_DATA:
-	case SEEK_HOLE:
-		if (off < 0 || (uint64_t)off >= shmem_size(o))
-			return -ENXIO;
-		off = whence == SEEK_DATA ? shmem_seek_data(o, off) : shmem_seek_hole(o, off);
-		if (off < 0)
-			return off;
-		break;
-	default: return -EINVAL;
-	}
-	if (__builtin_add_overflow(base, off, &off) || off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
+	return shmem_file_lseek(f, memfd_of(f)->obj, off, whence);
 }
 
 static int mfd_truncate(struct file *f, uint64_t size)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "emul/base/err.h"
+#include "emul/vfs/fileops.h"
 
 #define WRITE_MAX 65536
 
@@ -81,18 +82,6 @@ static ssize_t pf_write(struct file *f, struct uio *from, off_t *pos)
 	return r;
 }
 
-static off_t pf_lseek(struct file *f, off_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
-}
-
 /* --- directories: "." and "..", then the node's own entries, with positions moved by two ------------------ */
 
 struct dir_out { struct dirsink sink, *out; struct file *f; };
@@ -122,11 +111,6 @@ static int pf_readdir(struct file *f, struct dirsink *out)
 	return pf->node->ops->readdir ? pf->node->ops->readdir(pf->node, &pf->ctx, f->pos - 2, &d.sink) : 0;
 }
 
-static ssize_t dir_read(struct file *f, struct uio *to, off_t *pos)
-{
-	return -EISDIR;
-}
-
 static int no_sync(struct file *f, bool datasync)
 {
 	return S_ISDIR(pf_of(f)->node->ops->mode) ? 0 : -EINVAL;
@@ -151,10 +135,10 @@ static void pf_release(struct file *f)
 }
 
 static const struct file_ops file_ops_ = {
-	.name = "proc", .read = pf_read, .write = pf_write, .lseek = pf_lseek, .truncate = no_truncate, .fsync = no_sync, .release = pf_release,
+	.name = "proc", .read = pf_read, .write = pf_write, .lseek = dir_lseek, .truncate = no_truncate, .fsync = no_sync, .release = pf_release,
 };
 static const struct file_ops dir_ops = {
-	.name = "proc", .read = dir_read, .lseek = pf_lseek, .readdir = pf_readdir, .fsync = no_sync, .release = pf_release,
+	.name = "proc", .read = dir_no_read, .lseek = dir_lseek, .readdir = pf_readdir, .fsync = no_sync, .release = pf_release,
 };
 
 int pseudo_file_open(struct fs_ctx *c, struct inode *i, unsigned flags, struct file **ret)

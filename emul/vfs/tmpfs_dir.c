@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "emul/base/err.h"
+#include "emul/vfs/fileops.h"
 #include "emul/vfs/tmpfs.h"
 
 #define BUCKETS_MIN 8
@@ -327,28 +328,6 @@ static int dir_readdir(struct file *f, struct dirsink *out)
 	return r;
 }
 
-static off_t dir_lseek(struct file *f, off_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
-}
-
-static ssize_t dir_read(struct file *f, struct uio *to, off_t *pos)
-{
-	return -EISDIR;
-}
-
-static int dir_fsync(struct file *f, bool datasync)
-{
-	return 0;
-}
-
 static void dir_release(struct file *f)
 {
 	struct tmpfs_dirfile *d = container_of(f, struct tmpfs_dirfile, file);
@@ -360,7 +339,7 @@ static void dir_release(struct file *f)
 
 static const struct file_ops dir_ops = {
 	.name = "tmpfs",
-	.read = dir_read,
+	.read = dir_no_read,
 	.lseek = dir_lseek,
 	.readdir = dir_readdir,
 	.fsync = dir_fsync,

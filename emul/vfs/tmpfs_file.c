@@ -5,6 +5,7 @@
 
 #include "emul/base/err.h"
 #include "emul/mm/memobj.h"
+#include "emul/vfs/fileops.h"
 #include "emul/vfs/mapname.h"
 #include "emul/vfs/tmpfs.h"
 
@@ -77,27 +78,7 @@ static ssize_t tf_write(struct file *f, struct uio *from, off_t *pos)
 
 static off_t tf_lseek(struct file *f, off_t off, int whence)
 {
-	struct memobj *o = ti_of(f)->obj;
-	off_t base = 0;
-
-	switch (whence) {
-	case SEEK_SET: break;
-	case SEEK_CUR: base = f->pos; break;
-	case SEEK_END: base = (off_t)shmem_size(o); break;
-	case SEEK_DATA:
-	case SEEK_HOLE:
-		if (off < 0 || (uint64_t)off >= shmem_size(o))
-			return -ENXIO;
-		off = whence == SEEK_DATA ? shmem_seek_data(o, (uint64_t)off) : shmem_seek_hole(o, (uint64_t)off);
-		if (off < 0)
-			return off;
-		break;
-	default: return -EINVAL;
-	}
-	if (__builtin_add_overflow(base, off, &off) || off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
+	return shmem_file_lseek(f, ti_of(f)->obj, off, whence);
 }
 
 static int tf_mmap(struct file *f, bool shared, struct memobj **ret)

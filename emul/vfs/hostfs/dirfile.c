@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "emul/base/err.h"
+#include "emul/vfs/fileops.h"
 #include "emul/vfs/hostfs/hostfs.h"
 
 #define BUF_SIZE ((size_t)32 << 10)
@@ -91,7 +92,7 @@ static int dir_readdir(struct file *f, struct dirsink *out)
 	return any ? 0 : r;
 }
 
-static off_t dir_lseek(struct file *f, off_t off, int whence)
+static off_t host_dir_lseek(struct file *f, off_t off, int whence)
 {
 	struct dirfile *d = dirfile_of(f);
 	off_t r;
@@ -111,12 +112,7 @@ static off_t dir_lseek(struct file *f, off_t off, int whence)
 	return r;
 }
 
-static ssize_t dir_read(struct file *f, struct uio *to, off_t *pos)
-{
-	return -EISDIR;
-}
-
-static int dir_fsync(struct file *f, bool datasync)
+static int host_dir_fsync(struct file *f, bool datasync)
 {
 	int fd = dirfile_of(f)->fd;
 
@@ -135,10 +131,10 @@ static void dir_release(struct file *f)
 
 static const struct file_ops dir_ops = {
 	.name = "host",
-	.read = dir_read,
-	.lseek = dir_lseek,
+	.read = dir_no_read,
+	.lseek = host_dir_lseek,
 	.readdir = dir_readdir,
-	.fsync = dir_fsync,
+	.fsync = host_dir_fsync,
 	.release = dir_release,
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "emul/base/err.h"
+#include "emul/vfs/fileops.h"
 #include "emul/vfs/overlay/overlay.h"
 
 #define UPPER_BASE ((off_t)0x7fffffff00000000)
@@ -151,26 +152,6 @@ static int dir_readdir(struct file *f, struct dirsink *out)
 	return r;
 }
 
-static off_t dir_lseek(struct file *f, off_t off, int whence)
-{
-	if (whence != SEEK_SET && whence != SEEK_CUR)
-		return -EINVAL;
-	if ((whence == SEEK_CUR && __builtin_add_overflow(f->pos, off, &off)) || off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
-}
-
-static ssize_t dir_read(struct file *f, struct uio *to, off_t *pos)
-{
-	return -EISDIR;
-}
-
-static int dir_fsync(struct file *f, bool datasync)
-{
-	return 0;
-}
-
 static void dir_release(struct file *f)
 {
 	struct dirfile *d = container_of(f, struct dirfile, file);
@@ -183,7 +164,7 @@ static void dir_release(struct file *f)
 
 static const struct file_ops dir_ops = {
 	.name = "overlay",
-	.read = dir_read,
+	.read = dir_no_read,
 	.lseek = dir_lseek,
 	.readdir = dir_readdir,
 	.fsync = dir_fsync,
