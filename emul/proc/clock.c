@@ -70,19 +70,23 @@ static int cpu_clock_get(struct task *t, int clock, int64_t *ret)
 {
 	AUTO(task) task = NULL;
 	AUTO(proc) proc = NULL;
+	bool virt = clock < 0 && (clock & CPU_WHICH) == CPU_VIRT;
 	uint64_t user, total;
 	int r = clock_decode(t, clock, &task, &proc);
 
 	if (r < 0)
 		return r;
-	if (task) {
+	if (task && !virt) {
 		*ret = (int64_t)task_cpu_ns(task);
 		return 0;
 	}
-	mutex_lock(&proc->lock);
-	proc_cpu_locked(proc, clock < 0 && (clock & CPU_WHICH) == CPU_VIRT ? &user : NULL, &total);
-	mutex_unlock(&proc->lock);
-	*ret = (int64_t)(clock < 0 && (clock & CPU_WHICH) == CPU_VIRT ? user : total);
+	mutex_lock(task ? &task->proc->lock : &proc->lock);
+	if (task)
+		user = total = task_cpu_user_locked(task);
+	else
+		proc_cpu_locked(proc, virt ? &user : NULL, &total);
+	mutex_unlock(task ? &task->proc->lock : &proc->lock);
+	*ret = (int64_t)(virt ? user : total);
 	return 0;
 }
 
@@ -101,19 +105,21 @@ int task_clock_get(struct task *t, int clock, int64_t *ret_ns)
 int task_clock_getres(struct task *t, int clock, int64_t *ret_ns)
 {
 	struct timespec ts;
+	clockid_t host = clock;
 	int64_t ns;
+	int r;
 
-	if (is_host_clock(clock)) {
-		if (clock_getres(clock, &ts) < 0)
-			return -errno;
-		*ret_ns = timespec_ns(&ts);
-		return 0;
+	if (!is_host_clock(clock)) {
+		r = cpu_clock_get(t, clock, &ns);
+		if (r < 0)
+			return r;
+		/* The host's own of the same kind: those that are sampled advance in ticks. */
+		host = clock < 0 ? (clockid_t)(~0u << 3 | ((unsigned)clock & CPU_WHICH)) : CLOCK_PROCESS_CPUTIME_ID;
 	}
-	int r = cpu_clock_get(t, clock, &ns);
-
-	if (r == 0)
-		*ret_ns = 1;
-	return r;
+	if (clock_getres(host, &ts) < 0)
+		return -errno;
+	*ret_ns = timespec_ns(&ts);
+	return 0;
 }
 
 int64_t clock_tai_offset(void)

@@ -48,7 +48,7 @@ static int64_t check_posix_timers(struct proc *p)
 	for (int id = 0; (pt = idmap_next(&p->timers, &id)); id++) {
 		int64_t now;
 
-		if (pt->base != -1 || !pt->at || pt->queued)
+		if (pt->base != -1 || !pt->at || pt->queued || pt->notify == SIGEV_NONE)
 			continue;
 		if (pt->clock_task && pt->clock_task->dying)
 			continue; /* its clock stands still for ever */

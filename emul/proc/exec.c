@@ -262,6 +262,7 @@ static int enter_program(struct task *t, struct new_program *n)
 			return r;
 		t->env->platform->ops->vcpu_reset_xstate(t->vcpu);
 	}
+	usage_mm_gone(t);
 	mutex_lock(&t->lock);
 	old = t->mm;
 	t->mm = steal(n->mm);

@@ -295,6 +295,7 @@ void task_teardown(struct task *t)
 	mutex_unlock(&p->lock);
 	if (last)
 		vfork_release(p);
+	usage_mm_gone(t);
 	task_drop_resources(t);
 
 	mutex_lock(&tasks_lock);

@@ -60,8 +60,11 @@ void proc_notify_stop(struct proc *p, int why);  /* CLD_STOPPED, CLD_CONTINUED; 
 
 /* --- usage.c ------------------------------------------------------------------------------------------------------ */
 uint64_t task_cpu_ns(struct task *t);            /* CPU time of its host thread; 0 if it has none any more */
+uint64_t task_cpu_user_locked(struct task *t);   /* the part of it in user mode; brings t->utime_ns, stime_ns up to date; t->proc->lock held */
 void proc_cpu_locked(struct proc *p, uint64_t *ret_user, uint64_t *ret_total); /* dead threads included; p->lock held */
 void usage_thread_gone_locked(struct task *t);   /* own thread: adds itself to p->dead_threads; p->lock held */
+void usage_mm_gone(struct task *t);              /* own thread: it is about to drop t->mm, whose size counts on. No lock held */
+void usage_fill(const struct rusage_sum *s, struct rusage *ret);
 void usage_add(struct rusage_sum *to, const struct rusage_sum *from);
 void proc_usage_sum(struct proc *p, struct rusage_sum *ret); /* threads, live and dead; takes p->lock */
 

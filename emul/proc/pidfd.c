@@ -21,7 +21,10 @@ static struct pidfd *pidfd_of(struct file *f)
 
 static bool pass_on(struct waitq_entry *e, uint32_t events)
 {
-	waitq_wake(&container_of(e, struct pidfd, entry)->file.wq, EPOLLIN | EPOLLRDNORM);
+	struct pidfd *pf = container_of(e, struct pidfd, entry);
+
+	/* When it is reaped, EPOLLHUP comes too: who watches looks for itself. */
+	waitq_wake(&pf->file.wq, atomic_load(&pf->proc->reaped) ? 0 : EPOLLIN | EPOLLRDNORM);
 	return false;
 }
 

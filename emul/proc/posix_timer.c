@@ -3,6 +3,7 @@
  * timer_create(2) and its family: kernel/time/posix-timers.c. A timer has one signal pending at most; what it missed until
  * that was taken is the overrun count. All state is under proc->lock; the reactor's callback takes it.
  */
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -195,6 +196,8 @@ static int set_clock(struct task *t, struct posix_timer *pt, int clock)
 	if (!clock_is_cpu(clock)) {
 		r = base_of(clock);
 		pt->base = r;
+		if ((clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) && !cred_capable(t->fsc.cred, CAP_WAKE_ALARM))
+			return -EPERM;
 		return r < 0 ? r : 0;
 	}
 	pt->base = ON_CPU;

@@ -64,6 +64,7 @@ static int setpgid_locked(struct proc *self, struct proc *p, pid_t pgid)
 
 long proc_setpgid(struct task *t, pid_t pid, pid_t pgid)
 {
+	struct task *named;
 	struct proc *p;
 	long r;
 
@@ -75,7 +76,11 @@ long proc_setpgid(struct task *t, pid_t pid, pid_t pgid)
 		return -EINVAL;
 	mutex_lock(&tasks_lock);
 	p = find_locked(pid);
-	r = p ? setpgid_locked(t->proc, p, pgid) : -ESRCH;
+	named = pid_lookup_locked(pid);
+	if (p)
+		r = setpgid_locked(t->proc, p, pgid);
+	else
+		r = named ? -EINVAL : -ESRCH; /* a thread that is no leader */
 	mutex_unlock(&tasks_lock);
 	return r;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nanosleep(2), clock_nanosleep(2): with the restart block of kernel/time/hrtimer.c. */
+#include <linux/capability.h>
 #include <time.h>
 
 #include "emul/base/err.h"
@@ -168,6 +169,8 @@ long task_clock_nanosleep(struct task *t, int clock, int flags, const struct tim
 
 	if (clock_is_cpu(clock))
 		return cpu_nanosleep(t, clock, flags, ns, rem);
+	if ((clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) && !cred_capable(t->fsc.cred, CAP_WAKE_ALARM))
+		return -EPERM;
 	base = base_of(clock, &shift);
 	if (flags & TIMER_ABSTIME)
 		return task_sleep(t, (struct deadline){ base, ns == INT64_MAX ? ns : ns - shift }, true, 0);

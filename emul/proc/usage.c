@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * CPU time and other counts. A task's time is that of its host thread: what it runs in the guest and what the VMM does for it.
- * The split into user and system time is the host's own sampling, scaled to the exact sum, as the kernel does it.
+ * The split into user and system time is the host's own sampling, scaled to the exact sum, as the kernel does it
+ * (cputime_adjust()): neither part goes back when the samples move, so what was told last is kept in the task.
  */
 /* host syscalls: clock_gettime openat read */
 #include <fcntl.h>
@@ -50,21 +51,27 @@ static bool read_ticks(int tid, unsigned long *user, unsigned long *sys)
 	return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", user, sys) == 2;
 }
 
-static uint64_t user_share(struct task *t, uint64_t total)
+uint64_t task_cpu_user_locked(struct task *t)
 {
-	unsigned long user = 0, sys = 0;
+	uint64_t user = atomic_load(&t->utime_ns), sys = atomic_load(&t->stime_ns), total = task_cpu_ns(t);
+	unsigned long uticks = 0, sticks = 0;
+	uint64_t share = 0;
 
-	if (!read_ticks(atomic_load(&t->waiter.tid), &user, &sys) || user + sys == 0)
-		return total;
-	return (uint64_t)((__int128)total * user / (user + sys));
+	mutex_assert_held(&t->proc->lock);
+	if (user + sys >= total)
+		return user;
+	if (read_ticks(atomic_load(&t->waiter.tid), &uticks, &sticks) && sticks)
+		share = (uint64_t)((__int128)total * sticks / (uticks + sticks));
+	sys = MIN(MAX(sys, share), total - user);
+	atomic_store(&t->utime_ns, total - sys);
+	atomic_store(&t->stime_ns, sys);
+	return total - sys;
 }
 
-static void add_task(struct task *t, struct rusage_sum *to)
+static void add_task_locked(struct task *t, struct rusage_sum *to)
 {
-	uint64_t total = task_cpu_ns(t), user = user_share(t, total);
-
-	to->utime_ns += user;
-	to->stime_ns += total - user;
+	to->utime_ns += task_cpu_user_locked(t);
+	to->stime_ns += atomic_load(&t->stime_ns);
 	to->minflt += atomic_load(&t->minflt);
 	to->majflt += atomic_load(&t->majflt);
 	to->nvcsw += atomic_load(&t->nvcsw);
@@ -78,7 +85,7 @@ static uint64_t maxrss_of(struct mm *mm)
 	if (!mm)
 		return 0;
 	mm_counts(mm, &c);
-	return c.hiwater_rss >> 10;
+	return c.hiwater_rss >> 10; /* rusage counts in KiB */
 }
 
 void usage_add(struct rusage_sum *to, const struct rusage_sum *from)
@@ -97,8 +104,17 @@ void usage_thread_gone_locked(struct task *t)
 	struct proc *p = t->proc;
 
 	mutex_assert_held(&p->lock);
-	add_task(t, &p->dead_threads);
-	p->dead_threads.maxrss = MAX(p->dead_threads.maxrss, maxrss_of(t->mm));
+	add_task_locked(t, &p->dead_threads);
+}
+
+void usage_mm_gone(struct task *t)
+{
+	struct proc *p = t->proc;
+	uint64_t rss = maxrss_of(t->mm);
+
+	mutex_lock(&p->lock);
+	p->dead_threads.maxrss = MAX(p->dead_threads.maxrss, rss);
+	mutex_unlock(&p->lock);
 }
 
 void proc_cpu_locked(struct proc *p, uint64_t *ret_user, uint64_t *ret_total)
@@ -112,7 +128,7 @@ void proc_cpu_locked(struct proc *p, uint64_t *ret_user, uint64_t *ret_total)
 
 		total += ns;
 		if (ret_user)
-			user += user_share(t, ns);
+			user += task_cpu_user_locked(t);
 	}
 	if (ret_user)
 		*ret_user = user;
@@ -128,7 +144,7 @@ void proc_usage_sum(struct proc *p, struct rusage_sum *ret)
 	mutex_lock(&p->lock);
 	*ret = p->dead_threads;
 	list_for_each(t, &p->threads, thread_node) {
-		add_task(t, ret);
+		add_task_locked(t, ret);
 		if (!mm)
 			mm = task_get_mm(t);
 	}
@@ -142,7 +158,7 @@ static struct timeval timeval_of(uint64_t ns)
 	return (struct timeval){ (time_t)(ns / NS_PER_SEC), (suseconds_t)(ns % NS_PER_SEC / 1000) };
 }
 
-static void fill(const struct rusage_sum *s, struct rusage *ret)
+void usage_fill(const struct rusage_sum *s, struct rusage *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->ru_utime = timeval_of(s->utime_ns);
@@ -159,12 +175,13 @@ void proc_usage(struct proc *p, struct rusage *ret)
 	struct rusage_sum s;
 
 	proc_usage_sum(p, &s);
-	fill(&s, ret);
+	usage_fill(&s, ret);
 }
 
 void task_usage(struct task *t, int who, struct rusage *ret)
 {
 	struct rusage_sum s = { 0 };
+	struct mm *mm;
 
 	switch (who) {
 	case RUSAGE_CHILDREN:
@@ -173,11 +190,16 @@ void task_usage(struct task *t, int who, struct rusage *ret)
 		mutex_unlock(&t->proc->lock);
 		break;
 	case RUSAGE_THREAD:
-		add_task(t, &s);
-		s.maxrss = maxrss_of(t->mm);
+		mutex_lock(&t->proc->lock);
+		add_task_locked(t, &s);
+		s.maxrss = t->proc->dead_threads.maxrss;
+		mutex_unlock(&t->proc->lock);
+		mm = task_get_mm(t); /* /proc asks for others */
+		s.maxrss = MAX(s.maxrss, maxrss_of(mm));
+		mm_put(mm);
 		break;
 	default:
 		proc_usage_sum(t->proc, &s);
 	}
-	fill(&s, ret);
+	usage_fill(&s, ret);
 }

@@ -142,12 +142,18 @@ static bool is_meant(const struct wait_for *w, struct proc *c)
 	return (c->exit_signal != SIGCHLD) == !!(w->options & (int)__WCLONE);
 }
 
-static void add_up(struct proc *parent, struct proc *c, struct rusage_sum *ret)
+/* As wait4 reports it: with the children that c has waited for. */
+static void usage_of(struct proc *c, struct rusage_sum *ret)
 {
 	proc_usage_sum(c, ret);
 	mutex_lock(&c->lock);
 	usage_add(ret, &c->dead_children);
 	mutex_unlock(&c->lock);
+}
+
+static void add_up(struct proc *parent, struct proc *c, struct rusage_sum *ret)
+{
+	usage_of(c, ret);
 	mutex_lock(&parent->lock);
 	usage_add(&parent->dead_children, ret);
 	mutex_unlock(&parent->lock);
@@ -159,7 +165,7 @@ static bool take_zombie(struct proc *parent, struct proc *c, struct wait_for *w)
 	w->info = exit_info(c);
 	w->status = c->exit_status;
 	if (w->options & WNOWAIT) {
-		proc_usage_sum(c, &w->usage);
+		usage_of(c, &w->usage);
 		return true;
 	}
 	add_up(parent, c, &w->usage);
@@ -188,7 +194,7 @@ static bool take_stop(struct proc *c, struct wait_for *w)
 		return false;
 	w->info = child_info(c, stopped ? CLD_STOPPED : CLD_CONTINUED, stopped ? sig : SIGCONT);
 	w->status = stopped ? sig << 8 | 0x7f : 0xffff;
-	proc_usage_sum(c, &w->usage);
+	usage_of(c, &w->usage);
 	return true;
 }
 
@@ -269,18 +275,6 @@ static int resolve_id(struct task *t, int idtype, pid_t id, struct wait_for *w)
 	}
 }
 
-static void usage_to_rusage(const struct rusage_sum *s, struct rusage *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	ret->ru_utime = (struct timeval){ (time_t)(s->utime_ns / 1000000000), (suseconds_t)(s->utime_ns / 1000 % 1000000) };
-	ret->ru_stime = (struct timeval){ (time_t)(s->stime_ns / 1000000000), (suseconds_t)(s->stime_ns / 1000 % 1000000) };
-	ret->ru_maxrss = (long)(s->maxrss / 1024);
-	ret->ru_minflt = (long)s->minflt;
-	ret->ru_majflt = (long)s->majflt;
-	ret->ru_nvcsw = (long)s->nvcsw;
-	ret->ru_nivcsw = (long)s->nivcsw;
-}
-
 long proc_wait(struct task *t, int idtype, pid_t id, int options, siginfo_t *ret_info, int *ret_status, struct rusage *ret_usage)
 {
 	struct wait_for w = { .idtype = idtype, .id = id, .options = options };
@@ -296,7 +290,7 @@ long proc_wait(struct task *t, int idtype, pid_t id, int options, siginfo_t *ret
 		if (ret_status)
 			*ret_status = w.status;
 		if (ret_usage)
-			usage_to_rusage(&w.usage, ret_usage);
+			usage_fill(&w.usage, ret_usage);
 	}
 	proc_put(w.one);
 	return r;

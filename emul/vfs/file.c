@@ -35,7 +35,7 @@ void file_fini(struct file *f)
 
 	if (f->counted_writer)
 		atomic_fetch_sub(&f->inode->nwriters, 1);
-	if (f->inode && !(file_flags(f) & O_PATH) && atomic_fetch_sub(&f->inode->nopen, 1) == 1)
+	if (path_is_set(&p) && !(file_flags(f) & O_PATH) && atomic_fetch_sub(&f->inode->nopen, 1) == 1)
 		notify_last_close(f->inode);
 	if (path_is_set(&p))
 		path_put(&p);

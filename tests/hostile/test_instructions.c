@@ -42,7 +42,7 @@ static void port_instructions_are_segv(void **state)
 	EXPECT(SIGSEGV, "xor %%eax,%%eax; outb %%al,$0x80", "i"(0));
 	EXPECT(SIGSEGV, "inb $0x60,%%al", "i"(0));
 	EXPECT(SIGSEGV, "mov $0x3f8,%%edx; outl %%eax,%%dx", "i"(0));
-	for (int port = 0; port < 0x10000; port += 97) {
+	for (volatile int port = 0; port < 0x10000; port = port + 97) {
 		caught = 0;
 		if (!sigsetjmp(back, 1))
 			__asm__ volatile("outb %%al,%%dx" : : "a"(0), "d"(port));
