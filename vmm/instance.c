@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -252,6 +253,18 @@ static int first_task(struct instance *in, const struct instance_config *cfg, st
 	return r < 0 ? fail(err, STATUS_VMRUN, "cannot create the first process: %s", strerror(-r)) : 0;
 }
 
+/* The program has its own limits by now: this one is the VMM's, which holds a host descriptor for each file in use. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+		log_warn("the limit of open files stays low: %s", strerror(errno));
+}
+
 int instance_new(const struct instance_config *cfg, struct instance **ret, struct instance_error *err)
 {
 	struct instance *in = calloc(1, sizeof(*in));
@@ -264,6 +277,7 @@ int instance_new(const struct instance_config *cfg, struct instance **ret, struc
 	if (boot_machine(in, cfg, err) < 0 || mounts_setup(&in->env, cfg, err) < 0 || boot_tasks(in, err) < 0 ||
 	    first_task(in, cfg, err) < 0 || load_program(in, cfg, err) < 0)
 		return -1;
+	raise_descriptor_limit();
 	*ret = in;
 	return 0;
 }

@@ -209,7 +209,6 @@ struct cred *task_get_cred(struct task *t);
 void task_comm(struct task *t, char out[TASK_COMM_LEN]);
 void task_set_comm(struct task *t, const char *name);
 char task_state_char(struct task *t);   /* R S D T t Z X of /proc/PID/stat */
-bool proc_is_ancestor_pdeath(struct proc *p); /* reserved for sessions */
 /* Wakes t out of the guest and out of any sleep: it looks at its signals. Takes proc->lock. */
 void task_kick(struct task *t);
 struct task *task_current(void); /* whose host thread this is; NULL: none. For file operations that Linux answers by `current` */

@@ -23,10 +23,10 @@ void dcache_init(struct vfs *v)
 	for (unsigned i = 0; i < DCACHE_BUCKETS; i++)
 		list_init(&v->bucket[i]);
 	list_init(&v->unused);
-	/* Cached names of host files hold a host descriptor each: a quarter of what we may have. */
+	/* Cached names of host files hold a host descriptor each: a quarter of what we may have (the soft limit is raised at boot). */
 	v->max_unused = 256;
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0)
-		v->max_unused = (unsigned)MIN(MAX(r.rlim_cur / 4, (rlim_t)64), (rlim_t)UNUSED_MAX);
+		v->max_unused = (unsigned)MIN(MAX(r.rlim_max / 4, (rlim_t)64), (rlim_t)UNUSED_MAX);
 }
 
 static uint32_t hash_of(const struct dentry *dir, const char *name)
