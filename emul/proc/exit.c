@@ -241,11 +241,16 @@ static void release_words(struct task *t)
 		return;
 	robust_list_exit(t);
 	futex_exit_pi(t);
-	if (t->clear_child_tid) {
-		put_guest_u32(t->mm, t->clear_child_tid, 0);
-		futex_wake_simple(t->mm, t->clear_child_tid, 1, true);
-		t->clear_child_tid = 0;
+}
+
+/* CLONE_CHILD_CLEARTID: pthread_join() sleeps on this word. Consumes mm. */
+static void release_tid_word(struct mm *mm, gva_t word)
+{
+	if (mm && word) {
+		put_guest_u32(mm, word, 0);
+		futex_wake_simple(mm, word, 1, true);
 	}
+	mm_put(mm);
 }
 
 static void release_vcpu(struct task *t)
@@ -283,7 +288,9 @@ static bool leave_locked(struct task *t)
 
 void task_teardown(struct task *t)
 {
+	struct mm *mm = t->mm ? mm_get(t->mm) : NULL;
 	struct proc *p = proc_get(t->proc);
+	gva_t word = t->clear_child_tid;
 	bool last, findable;
 	int status;
 
@@ -293,8 +300,11 @@ void task_teardown(struct task *t)
 	mutex_lock(&p->lock);
 	last = p->nthreads == 1;
 	mutex_unlock(&p->lock);
-	if (last)
+	if (last) {
+		/* Before anybody can see the process ended. A thread's joiner wakes when the thread cannot be seen any more. */
+		release_tid_word(steal(mm), word);
 		vfork_release(p);
+	}
 	usage_mm_gone(t);
 	task_drop_resources(t);
 
@@ -311,6 +321,8 @@ void task_teardown(struct task *t)
 	mutex_unlock(&tasks_lock);
 	if (!findable)
 		task_put(t); /* the table's; our host thread has its own */
+	if (mm)
+		release_tid_word(mm, word);
 	if (last)
 		vfork_release(p); /* if threads left at the same time */
 	if (last && p->first && p->env->on_last_exit)
