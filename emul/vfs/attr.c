@@ -81,6 +81,21 @@ ssize_t vfs_readlink(struct fs_ctx *c, const struct path *p, char *buf, size_t s
 
 /* --- changes --------------------------------------------------------------------------------------------- */
 
+/* include/linux/fsnotify.h, fsnotify_change(): one time alone is what reading or writing would have set. */
+static uint32_t event_of(unsigned valid)
+{
+	uint32_t event = valid & (ATTR_MODE | ATTR_UID | ATTR_GID) ? IN_ATTRIB : 0;
+
+	if (valid & ATTR_SIZE)
+		event |= IN_MODIFY;
+	switch (valid & (ATTR_ATIME | ATTR_MTIME)) {
+	case ATTR_ATIME: return event | IN_ACCESS;
+	case ATTR_MTIME: return event | IN_MODIFY;
+	case 0: return event;
+	default: return event | IN_ATTRIB;
+	}
+}
+
 static int set(struct fs_ctx *c, const struct path *p, struct iattr *a)
 {
 	struct inode *i = p->dentry->inode;
@@ -90,7 +105,7 @@ static int set(struct fs_ctx *c, const struct path *p, struct iattr *a)
 		return -EPERM;
 	r = i->ops->setattr(c, i, a);
 	if (r == 0)
-		notify_path(p, a->valid & ATTR_SIZE ? IN_MODIFY : IN_ATTRIB);
+		notify_path(p, event_of(a->valid));
 	return r;
 }
 
@@ -109,7 +124,7 @@ int vfs_chmod(struct fs_ctx *c, const struct path *p, mode_t mode)
 
 int vfs_chown(struct fs_ctx *c, const struct path *p, uid_t uid, gid_t gid)
 {
-	struct iattr a = { .valid = (uid != (uid_t)-1 ? ATTR_UID : 0) | (gid != (gid_t)-1 ? ATTR_GID : 0), .uid = uid, .gid = gid };
+	struct iattr a = { .valid = ATTR_KILL | (uid != (uid_t)-1 ? ATTR_UID : 0) | (gid != (gid_t)-1 ? ATTR_GID : 0), .uid = uid, .gid = gid };
 	int r;
 
 	if (path_read_only(p))
@@ -169,7 +184,10 @@ int vfs_truncate(struct fs_ctx *c, const struct path *p, uint64_t size)
 	if (path_read_only(p))
 		return -EROFS;
 	r = inode_permission(c->cred, i, MAY_WRITE);
-	return r < 0 ? r : set(c, p, &a);
+	if (r < 0)
+		return r;
+	inode_drop_privileges(c->cred, i, &a);
+	return set(c, p, &a);
 }
 
 /* --- places ------------------------------------------------------------------------------------------------- */

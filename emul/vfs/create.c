@@ -158,6 +158,22 @@ int vfs_symlink(struct fs_ctx *c, const char *target, const struct path *at, con
 	return r;
 }
 
+/* fs.protected_hardlinks, which /proc/sys shows as 1: others' files only if they could be written to, and never set-id ones. */
+static int may_link(struct fs_ctx *c, struct inode *i)
+{
+	struct statx st;
+	int r;
+
+	if (cred_capable(c->cred, CAP_FOWNER))
+		return 0;
+	r = i->ops->getattr(i, STATX_MODE | STATX_UID, &st);
+	if (r < 0 || st.stx_uid == c->cred->fsuid)
+		return r;
+	if (!S_ISREG(i->type) || (st.stx_mode & S_ISUID) || (st.stx_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		return -EPERM;
+	return inode_permission(c->cred, i, MAY_READ | MAY_WRITE) < 0 ? -EPERM : 0;
+}
+
 int vfs_link(struct fs_ctx *c, const struct path *old, const struct path *at, const char *name)
 {
 	struct inode *i = old->dentry->inode, *dir;
@@ -174,11 +190,11 @@ int vfs_link(struct fs_ctx *c, const struct path *old, const struct path *at, co
 		r = -EPERM;
 	else if (!i->linkable && (i->ops->getattr(i, STATX_NLINK, &st) < 0 || !st.stx_nlink))
 		r = -ENOENT; /* its last name has gone */
-	else
+	else if ((r = may_link(c, i)) == 0)
 		r = dir->ops->link ? dir->ops->link(c, dir, w.last, i) : -EPERM;
 	if (r == 0) {
-		r = publish(&w, inode_get(i), 0);
 		notify_inode(i, NULL, NULL, IN_ATTRIB, 0);
+		r = publish(&w, inode_get(i), 0);
 	}
 	end_create(&w);
 	return r;

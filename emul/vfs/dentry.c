@@ -80,7 +80,8 @@ int dentry_new_unnamed(struct dentry *dir, struct inode *i, struct dentry **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static void dentry_free(struct dentry *d)
+/* The parent, for the caller to put: chains of removed directories are as deep as guests make them. */
+static struct dentry *dentry_free(struct dentry *d)
 {
 	struct dentry *parent = d->parent == d ? NULL : d->parent;
 
@@ -88,7 +89,7 @@ static void dentry_free(struct dentry *d)
 	mutex_fini(&d->lock);
 	free(d->name);
 	free(d);
-	dentry_put(parent);
+	return parent;
 }
 
 struct dentry *dentry_get(struct dentry *d)
@@ -121,28 +122,32 @@ static bool retire_locked(struct vfs *v, struct dentry *d, struct dentry **ret_o
 	return false;
 }
 
-void dentry_put(struct dentry *d)
+/* Whom to put next, or NULL. */
+static struct dentry *put_one(struct dentry *d)
 {
 	struct dentry *old = NULL;
 	bool dead = false;
 	struct vfs *v;
 	unsigned n;
 
-	if (!d)
-		return;
 	n = atomic_load_explicit(&d->ref.n, memory_order_relaxed);
 	while (n > 1)
 		if (atomic_compare_exchange_weak_explicit(&d->ref.n, &n, n - 1, memory_order_acq_rel, memory_order_relaxed))
-			return;
+			return NULL;
 	v = d->sb->vfs;
 	mutex_lock(&v->cache_lock);
 	if (ref_put(&d->ref))
 		dead = retire_locked(v, d, &old);
 	mutex_unlock(&v->cache_lock);
-	if (dead)
-		dentry_free(d);
-	if (old)
-		dentry_free(old);
+	if (old) /* it made room for its parent: this goes no deeper */
+		dentry_put(dentry_free(old));
+	return dead ? dentry_free(d) : NULL;
+}
+
+void dentry_put(struct dentry *d)
+{
+	while (d)
+		d = put_one(d);
 }
 
 static struct dentry *cache_find(struct vfs *v, struct dentry *dir, const char *name)

@@ -29,7 +29,8 @@ struct iattr { /* what setattr is to change */
 	uint64_t size;
 	struct timespec atime, mtime; /* final times: "now" is already filled in */
 };
-enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32 };
+enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32,
+       ATTR_KILL = 64 /* inode_may_setattr() only: a change of owner, set-id bits go */ };
 
 /* A NULL entry: -EPERM for makers of names, -EINVAL for readlink, -EOPNOTSUPP for xattrs, -EROFS is the mount's business. */
 struct inode_ops {
@@ -140,6 +141,7 @@ enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
 int inode_permission(const struct cred *c, struct inode *i, int mask);
 int inode_may_delete(const struct cred *c, struct inode *dir, struct inode *victim); /* sticky bit */
 int inode_may_setattr(const struct cred *c, struct inode *i, struct iattr *a); /* drops set-id bits where Linux does */
+void inode_drop_privileges(const struct cred *c, struct inode *i, struct iattr *a); /* adds it to a change of content */
 
 /* For file systems' open: the FIFO, device or socket behind an inode that has no data of its own. -ENXIO for sockets and unknown devices. */
 int special_open(struct fs_ctx *c, struct inode *i, dev_t rdev, unsigned flags, struct file **ret);

@@ -21,6 +21,7 @@ struct vfs *vfs_new(struct phys *ph)
 	list_init(&v->mounts);
 	v->next_id = 20;
 	dcache_init(v);
+	nameless_init(v);
 	return v;
 }
 

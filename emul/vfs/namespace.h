@@ -16,6 +16,8 @@ struct vfs {
 	struct list mounts;        /* of mount.node, in order */
 	int next_id;
 	struct mount *root;        /* constant once set */
+	struct mount nameless;     /* constant, in no list: where files without a name are (nameless.c) */
+	struct super nameless_sb;
 	struct mutex cache_lock;
 	/* cache_lock: */
 	struct list bucket[DCACHE_BUCKETS]; /* dentry.cache_node, by parent and name */
@@ -32,6 +34,11 @@ int dentry_move(struct dentry *d, struct dentry *dir, const char *name);
 int dentry_exchange(struct dentry *a, struct dentry *b);
 struct dentry *dentry_parent(struct dentry *d); /* reference */
 bool dentry_is_ancestor(struct dentry *a, struct dentry *d); /* a above d, or d itself; rename lock held */
+
+/* --- nameless.c ----------------------------------------------------------------------------------- */
+void nameless_init(struct vfs *v);
+bool path_is_nameless(const struct path *p);
+ssize_t nameless_text(const struct path *p, char *buf, size_t size); /* "pipe:[7]"; length, -ERANGE */
 
 /* --- path.c ---------------------------------------------------------------------------------------- */
 enum last_type { LAST_NORM, LAST_DOT, LAST_DOTDOT, LAST_ROOT };

@@ -67,6 +67,18 @@ static int check_type(const struct path *p, unsigned flags)
 	return 0;
 }
 
+/* The file system has emptied it. */
+static void truncated(struct fs_ctx *c, const struct path *p)
+{
+	struct inode *i = p->dentry->inode;
+	struct iattr a = { .valid = 0 };
+
+	inode_drop_privileges(c->cred, i, &a);
+	if (a.valid && i->ops->setattr)
+		i->ops->setattr(c, i, &a);
+	notify_path(p, IN_MODIFY);
+}
+
 static int open_inode(struct fs_ctx *c, const struct path *p, unsigned flags, struct file **ret)
 {
 	struct inode *i = p->dentry->inode;
@@ -75,12 +87,14 @@ static int open_inode(struct fs_ctx *c, const struct path *p, unsigned flags, st
 
 	if (r < 0)
 		return r;
+	*ret = f;
+	if (path_is_nameless(p)) /* and so is the new description */
+		return 0;
 	if (!f->path.dentry)
 		file_set_path(f, p);
-	if (flags & O_TRUNC)
-		notify_path(p, IN_MODIFY);
 	notify_path(p, IN_OPEN);
-	*ret = f;
+	if (flags & O_TRUNC)
+		truncated(c, p);
 	return 0;
 }
 
@@ -96,30 +110,28 @@ int vfs_open_path(struct fs_ctx *c, const struct path *p, unsigned flags, struct
 	return r < 0 ? r : open_inode(c, p, flags, ret);
 }
 
-/* A link in /proc whose target has no name (a pipe): opening makes a new description of it. */
-static bool is_nameless_target(struct fs_ctx *c, const struct path *p)
-{
-	struct inode *i = p->dentry->inode;
-	struct path to = PATH_INIT;
-	int r;
-
-	if (!S_ISLNK(i->type) || !i->ops->follow)
-		return false;
-	r = i->ops->follow(c, i, &to);
-	path_put(&to);
-	return r == -ENXIO;
-}
-
 /* --- O_CREAT --------------------------------------------------------------------------------------------------- */
 
-static mode_t masked(struct fs_ctx *c, mode_t mode)
+/* Set-group-ID for a group that is the directory's and not the caller's: fs/inode.c, mode_strip_sgid(). */
+static mode_t strip_sgid(struct fs_ctx *c, struct inode *dir, mode_t mode)
+{
+	struct statx st;
+
+	if ((mode & (S_ISGID | S_IXGRP)) != (S_ISGID | S_IXGRP) || cred_capable(c->cred, CAP_FSETID))
+		return mode;
+	if (dir->ops->getattr(dir, STATX_MODE | STATX_GID, &st) < 0 || !(st.stx_mode & S_ISGID))
+		return mode;
+	return cred_in_group(c->cred, st.stx_gid) ? mode : mode & ~(mode_t)S_ISGID;
+}
+
+static mode_t masked(struct fs_ctx *c, struct inode *dir, mode_t mode)
 {
 	mode_t mask;
 
 	mutex_lock(&c->fs->lock);
 	mask = c->fs->umask;
 	mutex_unlock(&c->fs->lock);
-	return mode & 07777 & ~mask;
+	return strip_sgid(c, dir, mode & 07777) & ~mask;
 }
 
 /* Makes w->last; dir's inode lock held. */
@@ -134,7 +146,7 @@ static int make(struct walk *w, mode_t mode, struct dentry **ret)
 		return -EROFS;
 	r = may_create(w->c, &w->at);
 	if (r == 0)
-		r = dir->ops->create(w->c, dir, w->last, masked(w->c, mode), &i);
+		r = dir->ops->create(w->c, dir, w->last, masked(w->c, dir, mode), &i);
 	if (r == 0)
 		r = dentry_add(w->at.dentry, w->last, i, ret);
 	if (r == 0)
@@ -161,11 +173,6 @@ static int find_or_make(struct walk *w, const struct open_how *how, struct dentr
 	}
 	mutex_unlock(&dir->lock);
 	return r;
-}
-
-static int open_nameless(struct walk *w, struct dentry *d, unsigned flags, struct file **ret)
-{
-	return d->inode->ops->open(w->c, d->inode, &(struct path){ w->at.mnt, d }, flags, ret);
 }
 
 static int open_created(struct walk *w, struct dentry *d, unsigned flags, struct file **ret)
@@ -198,7 +205,9 @@ static int open_creating(struct walk *w, const char *name, const struct open_how
 		AUTO(dentry) d = NULL;
 		bool created;
 
-		if (w->last_type != LAST_NORM || w->trailing)
+		if (w->last_type != LAST_NORM)
+			return flags & O_EXCL ? -EEXIST : -EISDIR;
+		if (w->trailing)
 			return -EISDIR;
 		r = find_or_make(w, how, &d, &created);
 		if (r < 0)
@@ -209,8 +218,6 @@ static int open_creating(struct walk *w, const char *name, const struct open_how
 			return -EEXIST;
 		if (!S_ISLNK(d->inode->type) || (flags & O_NOFOLLOW))
 			return open_existing(w, d, flags, ret);
-		if (is_nameless_target(w->c, &(struct path){ w->at.mnt, d }))
-			return open_nameless(w, d, flags, ret);
 		r = walk_link(w, d, true);
 		if (r == -EOPNOTSUPP) /* a magic link led to the thing itself */
 			return vfs_open_path(w->c, &w->at, flags, ret);
@@ -225,7 +232,7 @@ static int open_tmpfile(struct walk *w, const char *name, const struct open_how 
 	struct inode *dir, *i;
 	struct dentry *d;
 	struct path p;
-	int r = walk_all(w, name, true);
+	int r = walk_all(w, name, !(how->flags & O_NOFOLLOW));
 
 	if (r < 0)
 		return r;
@@ -240,7 +247,7 @@ static int open_tmpfile(struct walk *w, const char *name, const struct open_how 
 	if (!dir->ops->tmpfile)
 		return -EOPNOTSUPP;
 	mutex_lock(&dir->lock);
-	r = dir->ops->tmpfile(w->c, dir, masked(w->c, (mode_t)how->mode), &i);
+	r = dir->ops->tmpfile(w->c, dir, masked(w->c, dir, (mode_t)how->mode), &i);
 	mutex_unlock(&dir->lock);
 	if (r < 0)
 		return r;
@@ -260,26 +267,9 @@ static int open_tmpfile(struct walk *w, const char *name, const struct open_how 
 
 static int open_plain(struct walk *w, const char *name, unsigned flags, struct file **ret)
 {
-	/* First as a link: /proc has some that lead to no name. */
-	int r = walk_all(w, name, false);
+	int r = walk_all(w, name, !(flags & O_NOFOLLOW));
 
-	if (r < 0)
-		return r;
-	if (S_ISLNK(w->at.dentry->inode->type) && !(flags & O_NOFOLLOW)) {
-		AUTO(dentry) link = dentry_get(w->at.dentry);
-
-		if (!(flags & O_PATH) && is_nameless_target(w->c, &w->at))
-			return open_nameless(w, link, flags, ret);
-		/* Relative targets start where the link is. */
-		struct path dir = { w->at.mnt, dentry_parent(link) };
-
-		path_put(&w->at);
-		w->at = dir;
-		r = walk_link(w, link, false);
-		if (r < 0)
-			return r;
-	}
-	return vfs_open_path(w->c, &w->at, flags, ret);
+	return r < 0 ? r : vfs_open_path(w->c, &w->at, flags, ret);
 }
 
 int vfs_open(struct fs_ctx *c, const struct path *at, const char *name, const struct open_how *how, struct file **ret)

@@ -50,6 +50,8 @@ ssize_t vfs_path_text(const struct path *p, const struct path *root, char *buf, 
 	struct vfs *v = p->mnt->vfs;
 	ssize_t n;
 
+	if (path_is_nameless(p))
+		return nameless_text(p, buf, size);
 	if (deleted && deleted_fails)
 		return -ENOENT;
 	prepend(&b, "", 1);

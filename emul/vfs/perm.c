@@ -64,6 +64,18 @@ static int check_owner_change(const struct cred *c, const struct statx *st, cons
 	return 0;
 }
 
+static void cut_set_id(const struct cred *c, const struct statx *st, struct iattr *a)
+{
+	mode_t mode = st->stx_mode & 07777, keep = mode & ~(mode_t)S_ISUID;
+
+	if (mode & S_IXGRP || (!cred_in_group(c, st->stx_gid) && !cred_capable(c, CAP_FSETID)))
+		keep &= ~(mode_t)S_ISGID;
+	if (keep == mode)
+		return;
+	a->valid |= ATTR_MODE;
+	a->mode = keep;
+}
+
 /* A change of owner takes set-id bits of files away; a mode set from outside the group loses set-group-id. */
 static void drop_set_id(const struct cred *c, struct inode *i, const struct statx *st, struct iattr *a)
 {
@@ -71,16 +83,8 @@ static void drop_set_id(const struct cred *c, struct inode *i, const struct stat
 
 	if ((a->valid & ATTR_MODE) && (a->mode & S_ISGID) && !cred_in_group(c, gid) && !cred_capable(c, CAP_FSETID))
 		a->mode &= ~(mode_t)S_ISGID;
-	if ((a->valid & (ATTR_UID | ATTR_GID)) && !S_ISDIR(i->type) && !(a->valid & ATTR_MODE)) {
-		mode_t mode = st->stx_mode & 07777, keep = mode & ~(mode_t)S_ISUID;
-
-		if (mode & S_IXGRP || (!cred_in_group(c, st->stx_gid) && !cred_capable(c, CAP_FSETID)))
-			keep &= ~(mode_t)S_ISGID;
-		if (keep != mode && !S_ISLNK(i->type)) {
-			a->valid |= ATTR_MODE;
-			a->mode = keep;
-		}
-	}
+	if ((a->valid & ATTR_KILL) && !S_ISDIR(i->type) && !S_ISLNK(i->type))
+		cut_set_id(c, st, a);
 }
 
 int inode_may_setattr(const struct cred *c, struct inode *i, struct iattr *a)
@@ -96,5 +100,18 @@ int inode_may_setattr(const struct cred *c, struct inode *i, struct iattr *a)
 		r = -EPERM;
 	if (r == 0)
 		drop_set_id(c, i, &st, a);
+	/* Even without an owner given, taking the bits is the owner's to do. */
+	if (r == 0 && (a->valid & ATTR_MODE) && !(a->valid & (ATTR_UID | ATTR_GID)) && st.stx_uid != c->fsuid &&
+	    !cred_capable(c, CAP_FOWNER))
+		r = -EPERM;
+	a->valid &= ~(unsigned)ATTR_KILL;
 	return r;
+}
+
+void inode_drop_privileges(const struct cred *c, struct inode *i, struct iattr *a)
+{
+	struct statx st;
+
+	if (S_ISREG(i->type) && !cred_capable(c, CAP_FSETID) && i->ops->getattr(i, STATX_MODE | STATX_GID, &st) == 0)
+		cut_set_id(c, &st, a);
 }

@@ -9,8 +9,8 @@ static void tell(struct walk *w, struct inode *i)
 
 	if (!is_dir)
 		notify_inode(i, NULL, NULL, IN_ATTRIB, 0); /* one link less */
-	notify_inode(w->at.dentry->inode, NULL, w->last, IN_DELETE | (is_dir ? IN_ISDIR : 0), 0);
 	notify_unlinked(i);
+	notify_inode(w->at.dentry->inode, NULL, w->last, IN_DELETE | (is_dir ? IN_ISDIR : 0), 0);
 }
 
 /* What the last component may not be, for each of the two. */
@@ -26,13 +26,13 @@ static int check_last(const struct walk *w, bool dir)
 
 static int check_type(const struct walk *w, const struct dentry *d, bool dir)
 {
+	bool is_dir = S_ISDIR(d->inode->type);
+
+	if (dir != is_dir)
+		return dir ? -ENOTDIR : -EISDIR;
 	if (d->mounted)
 		return -EBUSY;
-	if (dir)
-		return S_ISDIR(d->inode->type) ? 0 : -ENOTDIR;
-	if (S_ISDIR(d->inode->type))
-		return -EISDIR;
-	return w->trailing ? -ENOTDIR : 0;
+	return !dir && w->trailing ? -ENOTDIR : 0;
 }
 
 /* The directory's inode lock is held. */
@@ -44,8 +44,6 @@ static int remove_locked(struct fs_ctx *c, struct walk *w, bool is_dir)
 
 	if (r == 0 && !is_dir && w->trailing)
 		r = S_ISDIR(d->inode->type) ? -EISDIR : -ENOTDIR;
-	if (r == 0 && path_read_only(&w->at))
-		r = -EROFS;
 	if (r == 0)
 		r = inode_may_delete(c->cred, dir, d->inode);
 	if (r == 0)
@@ -72,6 +70,8 @@ static int remove_name(struct fs_ctx *c, const struct path *at, const char *name
 		r = check_last(&w, is_dir);
 	if (r == 0 && !S_ISDIR(w.at.dentry->inode->type))
 		r = -ENOTDIR;
+	if (r == 0 && path_read_only(&w.at))
+		r = -EROFS; /* whatever the name */
 	if (r == 0) {
 		struct inode *dir = w.at.dentry->inode;
 

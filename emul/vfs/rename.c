@@ -91,8 +91,6 @@ static int check_rights(struct renaming *q)
 	struct inode *dir = q->from.at.dentry->inode, *new_dir = q->to.at.dentry->inode;
 	int r;
 
-	if (path_read_only(&q->from.at))
-		return -EROFS;
 	r = inode_may_delete(q->c->cred, dir, q->moved->inode);
 	if (r < 0)
 		return r;
@@ -112,27 +110,27 @@ static int check_rights(struct renaming *q)
 	return q->moved->mounted || (q->victim && q->victim->mounted) ? -EBUSY : 0;
 }
 
-static void tell_move(struct walk *from, struct walk *to, struct inode *i)
+static void tell_move(struct walk *from, struct walk *to, struct inode *i, struct inode *victim)
 {
 	uint32_t cookie = notify_cookie(), is_dir = S_ISDIR(i->type) ? IN_ISDIR : 0;
 
 	notify_inode(from->at.dentry->inode, NULL, from->last, IN_MOVED_FROM | is_dir, cookie);
 	notify_inode(to->at.dentry->inode, NULL, to->last, IN_MOVED_TO | is_dir, cookie);
+	if (victim && !S_ISDIR(victim->type))
+		notify_inode(victim, NULL, NULL, IN_ATTRIB, 0); /* one link less */
 	notify_inode(i, NULL, NULL, IN_MOVE_SELF, 0);
 }
 
 static void tell(struct renaming *q)
 {
-	tell_move(&q->from, &q->to, q->moved->inode);
 	if (q->flags & RENAME_EXCHANGE) {
-		tell_move(&q->to, &q->from, q->victim->inode);
+		tell_move(&q->from, &q->to, q->moved->inode, NULL);
+		tell_move(&q->to, &q->from, q->victim->inode, NULL);
 		return;
 	}
-	if (!q->victim)
-		return;
-	if (!S_ISDIR(q->victim->inode->type))
-		notify_inode(q->victim->inode, NULL, NULL, IN_ATTRIB, 0);
-	notify_unlinked(q->victim->inode);
+	tell_move(&q->from, &q->to, q->moved->inode, q->victim ? q->victim->inode : NULL);
+	if (q->victim)
+		notify_unlinked(q->victim->inode);
 }
 
 static int rename_locked(struct renaming *q)
@@ -178,7 +176,7 @@ static int check_last(const struct renaming *q)
 		return q->flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
 	if (!S_ISDIR(q->from.at.dentry->inode->type) || !S_ISDIR(q->to.at.dentry->inode->type))
 		return -ENOTDIR;
-	return 0;
+	return path_read_only(&q->from.at) ? -EROFS : 0;
 }
 
 int vfs_rename(struct fs_ctx *c, const struct path *at, const char *name, const struct path *new_at, const char *new_name, unsigned flags)

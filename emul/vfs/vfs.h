@@ -127,6 +127,8 @@ int vfs_removexattr(struct fs_ctx *c, const struct path *p, const char *name);
 /* Creates the node of a bound Unix socket; -EADDRINUSE if the name exists. And finds it again: private is what bind stored. */
 int vfs_bind_socket(struct fs_ctx *c, const char *name, mode_t mode, void *priv, struct path *ret);
 void *vfs_socket_of(const struct path *p); /* NULL: not a bound socket of this instance */
+/* The place of a file that has no path: where its link in /proc leads. Its own attributes, and opening makes a new description. */
+int vfs_nameless_path(struct vfs *v, struct file *f, struct path *ret);
 int vfs_chdir(struct fs_ctx *c, const struct path *p);
 int vfs_chroot(struct fs_ctx *c, const struct path *p);
 

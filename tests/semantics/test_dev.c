@@ -166,6 +166,29 @@ static void directories_are_there(void **state)
 	ASSERT_ERR(open("/dev/no-such-device", O_RDONLY), ENOENT);
 }
 
+static void a_pipe_opens_by_its_link(void **state)
+{
+	char name[64], buf[8] = "";
+	struct stat st;
+	int p[2];
+
+	ASSERT_OK(pipe(p));
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", p[0]);
+	ASSERT_OK(stat(name, &st));
+	assert_true(S_ISFIFO(st.st_mode));
+	int fd = (int)ASSERT_OK(open(name, O_RDONLY | O_NONBLOCK));
+	assert_int_equal(write(p[1], "abc", 3), 3);
+	assert_int_equal(read(fd, buf, sizeof(buf)), 3);
+	assert_string_equal(buf, "abc");
+	assert_int_equal(fcntl(p[0], F_GETFL) & O_NONBLOCK, 0);         /* a description of its own */
+	int in = (int)ASSERT_OK(dup(0));
+	ASSERT_OK(dup2(p[0], 0));
+	fd = (int)ASSERT_OK(open("/dev/stdin", O_RDONLY));
+	assert_int_equal(write(p[1], "de", 2), 2);
+	assert_int_equal(read(fd, buf, sizeof(buf)), 2);
+	ASSERT_OK(dup2(in, 0));
+}
+
 static void terminals_have_their_places(void **state)
 {
 	struct stat st;
@@ -190,6 +213,7 @@ int main(void)
 		cmocka_unit_test(tty_is_the_terminal_or_enxio),
 		cmocka_unit_test(links_lead_to_the_descriptors),
 		cmocka_unit_test(directories_are_there),
+		cmocka_unit_test(a_pipe_opens_by_its_link),
 		cmocka_unit_test(terminals_have_their_places),
 	};
 

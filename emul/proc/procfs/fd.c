@@ -55,35 +55,10 @@ static int fd_follow(struct pnode *n, struct fs_ctx *c, struct path *ret)
 	if (!f)
 		return -ENOENT;
 	if (!f->path.dentry)
-		return -ENXIO; /* open_target() makes one */
+		return vfs_nameless_path(c->vfs, f, ret);
 	*ret = (struct path){ f->path.mnt, f->path.dentry };
 	path_get(ret);
 	return 0;
-}
-
-/*
- * Opening the link of a descriptor without a name. A host descriptor is opened anew on the host; pipes and
- * memfds get a new description.
- */
-static int fd_open_target(struct pnode *n, struct fs_ctx *c, unsigned flags, struct file **ret)
-{
-	AUTO(file) f = file_of(n);
-	int host, fd, r;
-	char name[64];
-
-	if (!f)
-		return -ENOENT;
-	host = f->ops->host_fd ? f->ops->host_fd(f) : -1;
-	if (host >= 0) {
-		snprintf(name, sizeof(name), "/proc/self/fd/%d", host);
-		fd = (int)HOST(open(name, (int)((flags & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_TRUNC)) | O_CLOEXEC | O_NOCTTY)));
-		if (fd < 0)
-			return fd;
-		r = hostfd_new(fd, ret);
-		close(fd);
-		return r;
-	}
-	return file_reopen(f, flags, ret);
 }
 
 static void fd_getattr(struct pnode *n, struct statx *st)
@@ -100,7 +75,6 @@ static const struct pnode_ops fd_link_ops = {
 	.mode = S_IFLNK | 0700,
 	.readlink = fd_readlink,
 	.follow = fd_follow,
-	.open_target = fd_open_target,
 	.alive = fd_alive,
 	.getattr = fd_getattr,
 	.release = task_node_release,
