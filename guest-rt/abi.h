@@ -27,6 +27,29 @@
 #define RT_GATE 0x4000
 #define RT_DATA 0x6000  /* the request slot of calls without exits */
 
+#define RT_PROBE 0x7000 /* at boot only: a page of ring-3 code */
+
+/*
+ * The slot: a call that the VMM's helper thread may answer while the vCPU spins in the gate. Offsets within RT_DATA.
+ * The state is one word, since a call must be executed exactly once: IDLE -> POSTED (guest) -> ANSWERED, LEAVE or REFUSED (host) ->
+ * IDLE (guest when it goes on, host after an exit). Who executes it is settled in the VMM's own memory (vmm/slot.c): in the
+ * deprivileged model the program can write all of this.
+ */
+#define RT_SLOT_RCX 0x08    /* return address, flags */
+#define RT_SLOT_R11 0x10
+#define RT_SLOT_NR 0x18     /* number, six arguments */
+#define RT_SLOT_ARG 0x20
+#define RT_SLOT_RESULT 0x50
+#define RT_SLOT_STATE 0x100 /* a line of its own: both sides poll it */
+#define RT_SLOT_OPEN 0x140  /* nonzero: post, somebody is polling */
+#define RT_SLOT_BUDGET 0x148 /* rounds of spinning before leaving by `out` */
+
+#define RT_IDLE 0
+#define RT_POSTED 1
+#define RT_ANSWERED 3       /* 2 is the host's own knowledge */
+#define RT_LEAVE 4          /* answered, but something waits for the task outside */
+#define RT_REFUSED 5        /* not for the helper: leave and ask */
+
 /* The one port that the gate uses. Ports below RT_VECTORS are the vectors of fault stubs. */
 #define RT_GATE_PORT 0x5a
 #define RT_OUT_LEN 2 /* bytes of `out %eax, $port` */

@@ -53,16 +53,21 @@ static bool event_dead(struct vcpu *v, struct vcpu_event *ev, const char *what, 
 
 /* --- guest-rt's own exits ------------------------------------------------------------------------- */
 
+static bool at_gate_out(const struct vcpu *v, gva_t rip)
+{
+	gva_t out = v->gate + v->m->gate.out;
+
+	return rip == out || rip == out + RT_OUT_LEN;
+}
+
 static bool in_gate(const struct vcpu *v, gva_t rip)
 {
-	return rip == v->gate || rip == v->gate + RT_OUT_LEN;
+	return rip >= v->gate && rip < v->gate + v->m->gate.end;
 }
 
 static bool decode_call(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 {
-	r->rip = r->rcx;
-	r->rflags = r->r11;
-	ev->kind = VCPU_SYSCALL;
+	ev->kind = slot_resume(v, r) ? VCPU_ANSWERED : VCPU_SYSCALL;
 	return true;
 }
 
@@ -154,8 +159,10 @@ static bool decode_io(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 	unsigned port = v->run->io.port;
 	int vector = stub_of(v, r->rip);
 
-	if (port == RT_GATE_PORT && in_gate(v, r->rip) && v->at_cpl0 == v->m->hardware)
+	if (port == RT_GATE_PORT && at_gate_out(v, r->rip) && v->at_cpl0 == v->m->hardware) {
+		slot_note_exit(v);
 		return decode_call(v, r, ev);
+	}
 	if (vector >= 0 && port == (unsigned)vector)
 		return decode_stub(v, port, r, ev);
 	return decode_port_access(v, r, ev);
@@ -188,7 +195,7 @@ static bool decode_interrupted(struct vcpu *v, struct uregs *r, struct vcpu_even
 	vector = stub_of(v, r->rip);
 	if (vector >= 0)
 		return decode_stub(v, (unsigned)vector, r, ev);
-	if (r->rip == v->gate && (v->at_cpl0 || !v->m->hardware))
+	if (in_gate(v, r->rip) && v->at_cpl0 == v->m->hardware)
 		return decode_call(v, r, ev);
 	atomic_store(&v->kicked, false);
 	ev->kind = VCPU_KICKED;

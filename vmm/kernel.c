@@ -9,7 +9,19 @@
 #include "guest-rt/abi.h"
 #include "vmm/machine.h"
 
-extern const uint8_t rt_gate[], rt_gate_end[], rt_stubs[], rt_stubs_end[];
+#define GATE(name)                                                                                                   \
+	extern const uint8_t rt_gate_##name[], rt_gate_##name##_has_rcx[], rt_gate_##name##_has_r11[], rt_gate_##name##_out[], \
+		rt_gate_##name##_done[], rt_gate_##name##_end[];                                                     \
+	static struct gate_layout name##_gate(void)                                                                  \
+	{                                                                                                            \
+		const uint8_t *g = rt_gate_##name;                                                                   \
+		return (struct gate_layout){ g, (unsigned)(rt_gate_##name##_has_rcx - g), (unsigned)(rt_gate_##name##_has_r11 - g), \
+			(unsigned)(rt_gate_##name##_out - g), (unsigned)(rt_gate_##name##_done - g),                  \
+			(unsigned)(rt_gate_##name##_end - g) };                                                      \
+	}
+GATE(user)
+GATE(kernel)
+extern const uint8_t rt_stubs[], rt_stubs_end[];
 
 #define K_RW (PTE_P | PTE_W | PTE_NX)
 #define K_RX (PTE_P)
@@ -84,6 +96,11 @@ static void fill_tss(struct vcpu *v, uint8_t *tss)
 	memset(tss + TSS_IOMAP, 0xff, TSS_IOMAP_BYTES + 1);
 }
 
+void kernel_choose_gate(struct machine *m)
+{
+	m->gate = m->hardware ? kernel_gate() : user_gate();
+}
+
 int kernel_map_gate(struct vcpu *v)
 {
 	struct machine *m = v->m;
@@ -94,6 +111,10 @@ int kernel_map_gate(struct vcpu *v)
 	if (!m->hardware)
 		for (unsigned port = RT_GATE_PORT; port < RT_GATE_PORT + 4; port++)
 			tss[TSS_IOMAP + port / 8] &= (uint8_t)~(1u << port % 8);
+	memcpy(gpa_hva(m, v->pages[VCPU_PAGE_GATE]), m->gate.code, m->gate.end);
+	/* What the gate's ring may write, it can write by itself in the deprivileged model: slot.c trusts none of it. */
+	if (kernel_map(m, RT_VCPU(v->index) + RT_DATA, v->pages[VCPU_PAGE_DATA], K_RW | (m->hardware ? 0 : PTE_U)) < 0)
+		return -ENOMEM;
 	return kernel_map(m, v->gate, v->pages[VCPU_PAGE_GATE], K_RX | (m->hardware ? 0 : PTE_U));
 }
 
@@ -101,7 +122,7 @@ int kernel_map_vcpu(struct vcpu *v)
 {
 	struct machine *m = v->m;
 	gva_t base = RT_VCPU(v->index);
-	void *tss, *stack, *gate, *data;
+	void *tss, *stack, *data;
 
 	v->gate = base + RT_GATE;
 	if (add_page(m, base + RT_TSS, K_RW, &v->pages[VCPU_PAGE_TSS], &tss) < 0 ||
@@ -111,11 +132,10 @@ int kernel_map_vcpu(struct vcpu *v)
 	v->pages[VCPU_PAGE_GATE] = table_alloc(m);
 	if (v->pages[VCPU_PAGE_GATE] == GPA_NONE)
 		return -ENOMEM;
-	gate = gpa_hva(m, v->pages[VCPU_PAGE_GATE]);
-	memcpy(gate, rt_gate, (size_t)(rt_gate_end - rt_gate));
 	v->stack_top = (uint64_t *)((uint8_t *)stack + PAGE_SIZE);
 	fill_tss(v, tss);
 	fill_gdt((uint64_t *)((uint8_t *)tss + RT_GDT));
 	v->cpu = -1;
+	slot_init(v);
 	return kernel_map_gate(v);
 }

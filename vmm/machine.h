@@ -4,7 +4,7 @@
  *
  *   kvm.c  the device and its capabilities      memory.c  chunks, file windows, flushing      pagetable.c  address spaces
  *   kernel.c  the upper half: GDT, IDT, stubs, per-vCPU pages      vcpu.c  the pool, entering      exit.c  what an exit means
- *   fpu.c  extended state      vdso.c  the host's vDSO      platform.c  platform.h's ops over all this
+ *   slot.c  calls without exits: the helper thread      fpu.c  extended state      vdso.c  the host's vDSO      platform.c  platform.h's ops over all this
  *
  * Lock order: memory_lock, table_lock, pool_lock are each taken alone.
  */
@@ -22,6 +22,9 @@
 #define GPA_WINDOWS ((gpa_t)256 << 30) /* windows from here on, frames below */
 #define VCPU_MAX 1024
 
+/* Where things are in the gate's code: offsets from its first instruction. */
+struct gate_layout { const uint8_t *code; unsigned has_rcx, has_r11, out, done, end; };
+
 struct machine {
 	struct platform platform;
 
@@ -30,6 +33,7 @@ struct machine {
 	size_t run_size;
 	bool hardware;            /* trap model: the gate runs at CPL 0 */
 	unsigned max_vcpus;
+	struct gate_layout gate;
 	struct kvm_cpuid2 *cpuid;
 	uint64_t cr4, xcr0;
 	gpa_t vdso_gpa;
@@ -57,7 +61,11 @@ struct machine {
 	struct mutex pool_lock;
 	struct vcpu *idle;
 	unsigned nvcpus;
+	/* written once under pool_lock, read without */
+	struct vcpu *_Atomic vcpus[VCPU_MAX];
+	_Atomic unsigned nready;  /* entries of vcpus[] that may be looked at */
 };
+
 
 static inline struct machine *machine_of(struct platform *p) { return (struct machine *)p; }
 static inline void *gpa_hva(struct machine *m, gpa_t gpa)
@@ -110,6 +118,7 @@ void pagetable_init(struct machine *m);
 int kernel_init(struct machine *m);              /* GDT, IDT, stubs */
 int kernel_map_vcpu(struct vcpu *v);             /* its own pages */
 void kernel_set_cpu_number(struct vcpu *v, uint32_t number); /* what the vDSO's getcpu answers: CPU, node << 12 */
+void kernel_choose_gate(struct machine *m);      /* by the trap model */
 int kernel_map_gate(struct vcpu *v);             /* the gate, as the trap model wants it */
 
 /* vcpu.c */
@@ -128,11 +137,18 @@ struct vcpu {
 	struct aspace *as;         /* NULL: none */
 	uint64_t cr3;              /* wanted */
 	bool at_cpl0;              /* the last exit was in a stub or a ring-0 gate: segments must be set */
+	served_fn server;          /* NULL: every call comes out */
+	void *server_ctx;
+	int64_t last_exit;         /* ns: of the last call that came out */
+	unsigned streak;           /* calls that came out one upon the other */
 	int cpu;                   /* the host's, that the guest was told of; -1: none */
 	bool broken;               /* the host refused to run it: never again */
 	unsigned nfaults;          /* KVM_RUN's -EFAULTs in a row */
 	/* any thread */
 	_Atomic bool kicked, in_run;
+	_Atomic uint32_t serve;    /* slot.c: who has the call */
+	uint8_t *data;             /* the slot's page; constant */
+	long result;               /* of the last answered call; while `serve` is taken, the helper's */
 	_Atomic int tid;
 };
 int vcpus_init(struct machine *m, char *err, size_t err_size); /* makes the first one and finds out the trap model */
@@ -147,6 +163,14 @@ int vcpu_init_state(struct vcpu *v);
 
 /* exit.c: what KVM_RUN's return means; error: 0 or its -errno. false: nothing for the caller, enter again. */
 bool exit_decode(struct vcpu *v, long error, struct uregs *r, struct vcpu_event *ev);
+
+/* slot.c */
+void slot_init(struct vcpu *v);
+void slot_set_server(struct vcpu *v, served_fn fn, void *ctx);
+void slot_enter(struct vcpu *v);                      /* right before the guest runs */
+void slot_leave(struct vcpu *v);                      /* right after: the call in the slot is settled */
+bool slot_resume(struct vcpu *v, struct uregs *r);    /* r in the gate: back to the program. true: its call was answered */
+void slot_note_exit(struct vcpu *v);
 
 /* fpu.c */
 int fpu_init(struct machine *m);

@@ -29,6 +29,7 @@
 		.vcpu_put = vcpu_give_back,         \
 		.vcpu_attach = vcpu_set_root,       \
 		.vcpu_run = vcpu_enter,             \
+		.vcpu_set_server = slot_set_server, \
 		.vcpu_kick = vcpu_kick,             \
 		.vcpu_get_xstate = fpu_get,         \
 		.vcpu_set_xstate = fpu_set,         \

@@ -88,6 +88,15 @@ static void fill_sregs(struct vcpu *v, struct kvm_sregs *s)
 	s->tr = (struct kvm_segment){ .base = base + RT_TSS, .limit = 104 + 32, .selector = 0x40, .type = 11, .present = 1 };
 }
 
+/*
+ * What `syscall` clears in the flags. Ring 0 gets them back by sysretq. A ring-3 gate returns by a jump: TF only, so that
+ * stepping programs do not step in the gate; they are never answered there (slot_enter).
+ */
+static uint64_t flags_off(const struct machine *m)
+{
+	return m->hardware ? 0x47700 : 0x100; /* TF IF DF IOPL NT AC */
+}
+
 int vcpu_init_state(struct vcpu *v)
 {
 	struct kvm_sregs *s = &v->run->s.regs.sregs;
@@ -100,7 +109,7 @@ int vcpu_init_state(struct vcpu *v)
 		return -errno;
 	(void)ioctl(v->fd, KVM_SET_XCRS, &x); /* kvm_pvm has the host's whatever is set */
 	if (set_msr(v, 0xc0000081, (uint64_t)0x23 << 48 | (uint64_t)RT_KERNEL_CS << 32) < 0 ||
-	    set_msr(v, 0xc0000082, v->gate) < 0 || set_msr(v, 0xc0000084, 0x47700) < 0) /* TF IF DF IOPL NT AC off in the gate */
+	    set_msr(v, 0xc0000082, v->gate) < 0 || set_msr(v, 0xc0000084, flags_off(v->m)) < 0)
 		return -EINVAL;
 	set_clock(v);
 	return 0;
@@ -134,6 +143,10 @@ static int vcpu_create(struct machine *m, unsigned index, struct vcpu **ret)
 		r = vcpu_init_state(v);
 	if (r < 0)
 		goto fail_map;
+	atomic_store(&m->vcpus[index], v);
+	mutex_lock(&m->pool_lock);
+	atomic_store(&m->nready, MAX(atomic_load(&m->nready), index + 1));
+	mutex_unlock(&m->pool_lock);
 	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
 	*ret = v;
 	return 0;
@@ -181,6 +194,7 @@ void vcpu_give_back(struct vcpu *v)
 	if (!v || v->broken) /* a broken one stays as it is: KVM takes no vCPU away */
 		return;
 	m = v->m;
+	slot_set_server(v, NULL, NULL);
 	vcpu_set_root(v, NULL);
 	mutex_lock(&m->pool_lock);
 	v->next_idle = m->idle;
@@ -265,7 +279,9 @@ void vcpu_enter(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 			ev->kind = VCPU_KICKED;
 			break;
 		}
+		slot_enter(v);
 		e = HOST(ioctl(v->fd, KVM_RUN, 0));
+		slot_leave(v);
 	} while (!exit_decode(v, e, r, ev));
 	atomic_store(&v->in_run, false);
 }
@@ -285,11 +301,13 @@ static const uint8_t probe_code[] = { 0x0f, 0x05 }; /* syscall */
 static int probe_trap_model(struct vcpu *v)
 {
 	struct machine *m = v->m;
-	gva_t code = RT_VCPU(0) + RT_DATA;
-	gpa_t page = v->pages[VCPU_PAGE_DATA];
+	gva_t code = RT_VCPU(v->index) + RT_PROBE;
+	gpa_t page = table_alloc(m);
 	struct kvm_regs *k = &v->run->s.regs.regs;
 	long e;
 
+	if (page == GPA_NONE)
+		return -ENOMEM;
 	memcpy(gpa_hva(m, page), probe_code, sizeof(probe_code));
 	kernel_map(m, code, page, PTE_P | PTE_U);
 	*k = (struct kvm_regs){ .rip = code, .rflags = FLAGS_ALWAYS, .rsp = code };
@@ -305,8 +323,8 @@ static int probe_trap_model(struct vcpu *v)
 		return -EIO;
 	}
 	m->hardware = v->run->s.regs.sregs.ss.dpl == 0;
-	memset(gpa_hva(m, page), 0, sizeof(probe_code));
-	kernel_map(m, code, page, PTE_P | PTE_W | PTE_NX);
+	kernel_map(m, code, page, 0);
+	memory_zap(m, page, PAGE_SIZE); /* the page is not used again: its translation may have been cached */
 	return 0;
 }
 
@@ -329,6 +347,7 @@ int vcpus_init(struct machine *m, char *err, size_t err_size)
 	mutex_init(&m->pool_lock);
 	wait_kick_hook = on_kick;
 	m->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE;
+	kernel_choose_gate(m); /* the deprivileged one leaves by `out` in both models */
 	r = vcpu_create(m, 0, &v);
 	if (r < 0) {
 		/* kvm_pvm lists no FSGSBASE and has it; where it is neither listed nor there, do without. */
@@ -339,6 +358,7 @@ int vcpus_init(struct machine *m, char *err, size_t err_size)
 	if (r == 0)
 		r = probe_trap_model(v);
 	if (r == 0) {
+		kernel_choose_gate(m);
 		if (m->hardware && cpuid_bit(m, 7, 'b', 7))
 			m->cr4 |= CR4_SMEP;
 		if (m->hardware && cpuid_bit(m, 7, 'b', 20))

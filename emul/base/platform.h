@@ -32,6 +32,7 @@ enum vcpu_event_kind {
 	VCPU_EXCEPTION, /* vector, error code, cr2; rip as the CPU reports it (fault: at, trap: after) */
 	VCPU_KICKED,    /* vcpu_kick() or a host signal; nothing happened in the guest */
 	VCPU_LOST_PAGE, /* the host cannot provide a page that a PTE promises (truncated file window): address unknown */
+	VCPU_ANSWERED,  /* a call that its server has answered already: result in rax, something else waits */
 	VCPU_DEAD,      /* the host refused to run it: internal error, already logged */
 };
 
@@ -50,6 +51,14 @@ struct as_mapping {
 	size_t len;   /* bytes to the end of this leaf */
 	bool window;  /* file window, not a frame */
 };
+
+/*
+ * Answers one call of a vCPU that runs, on the platform's helper thread, whose waiter may not sleep. The program's registers
+ * are not to be had meanwhile. SERVED_REFUSED: nothing was done, the call comes by vcpu_run(). SERVED_LEAVE: answered, and the
+ * vCPU is to come out with VCPU_ANSWERED.
+ */
+enum served { SERVED_ANSWERED, SERVED_LEAVE, SERVED_REFUSED };
+typedef enum served (*served_fn)(void *ctx, uint64_t nr, const uint64_t args[6], long *ret);
 
 /* Gets each run of leaves that as_unmap() removed (contiguous gva and gpa), after they are out of use everywhere. */
 typedef void (*as_unmapped_fn)(void *ctx, gva_t gva, gpa_t gpa, size_t len);
@@ -96,6 +105,8 @@ struct platform_ops {
 	int (*vcpu_attach)(struct vcpu *v, struct aspace *as);  /* run this address space from now on; NULL detaches */
 	/* Runs until something happens. Loads *r before, stores it after. */
 	void (*vcpu_run)(struct vcpu *v, struct uregs *r, struct vcpu_event *ev);
+	/* Calls of v may be answered by fn from now on, without leaving vcpu_run(); NULL: none. Own thread, not in vcpu_run(). */
+	void (*vcpu_set_server)(struct vcpu *v, served_fn fn, void *ctx);
 	void (*vcpu_kick)(struct vcpu *v); /* the next or current vcpu_run() ends soon, with VCPU_KICKED if nothing else happened first */
 	/* Extended state in XSAVE standard (non-compacted) format, xstate_size bytes. */
 	int (*vcpu_get_xstate)(struct vcpu *v, void *buf);

@@ -41,6 +41,8 @@ static bool handle_event(struct task *t, const struct vcpu_event *ev)
 	case VCPU_EXCEPTION:
 		fault_handle(t, ev->vector, ev->error_code, ev->cr2);
 		break;
+	case VCPU_ANSWERED:
+		return true;
 	case VCPU_KICKED:
 		break;
 	case VCPU_LOST_PAGE:
@@ -62,6 +64,8 @@ void task_run(struct task *t)
 
 	if (strace_on)
 		strace_task_new(t);
+	else if (!stats_on)
+		ops->vcpu_set_server(t->vcpu, call_serve, t);
 	for (;;) {
 		if (signal_wants_task(t) || (in_call && is_restart(t->regs.rax)))
 			signal_deliver(t, in_call);

@@ -98,6 +98,8 @@ static void efd_release(struct file *f)
 
 static const struct file_ops eventfd_ops = {
 	.name = "eventfd",
+	.read_waits_first = true,
+	.write_waits_first = true,
 	.read = efd_read,
 	.write = efd_write,
 	.lseek = file_noop_lseek,

@@ -37,6 +37,8 @@ struct ioctl_ctx { struct mm *mm; struct fs_ctx *fsc; void *task; };
 /* A NULL entry means Linux's error: read/write -EINVAL, lseek -ESPIPE, mmap -ENODEV, ioctl -ENOTTY, fsync -EINVAL,
  * readdir -ENOTDIR, truncate -EINVAL, fallocate -ENODEV (or -ESPIPE for pipes), poll: always ready for reading and writing. */
 struct file_ops {
+	/* A blocking read or write that has to sleep does so before it has any effect: it can be begun again elsewhere. */
+	bool read_waits_first, write_waits_first;
 	const char *name; /* type word: "host", "tmpfs", "pipe", "eventfd"...: /proc/PID/fd shows anon_inode:[name] if there is no path */
 	/* *pos is moved by what was transferred; pos_lock is held if it is &f->pos of a seekable file. -EFAULT, -EAGAIN (O_NONBLOCK),
 	 * -ERESTARTSYS. nonblock (RWF_NOWAIT, MSG_DONTWAIT, O_NONBLOCK) comes by file_nonblock(f). */

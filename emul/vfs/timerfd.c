@@ -223,6 +223,7 @@ static void timerfd_release(struct file *f)
 
 static const struct file_ops timerfd_ops = {
 	.name = "timerfd",
+	.read_waits_first = true,
 	.read = timerfd_read,
 	.lseek = file_noop_lseek,
 	.poll = timerfd_poll,

@@ -167,7 +167,7 @@ static const struct pentry fs_entries[] = {
 	KNOB("pipe-user-pages-hard", "0"),
 	KNOB("pipe-user-pages-soft", "16384"),
 	KNOB("protected_hardlinks", "1"),
-	KNOB("protected_symlinks", "1"),
+	KNOB("protected_symlinks", "0"),
 	KNOB("suid_dumpable", "0"),
 	END,
 };

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that the platform's helper thread may answer while the vCPU spins: those that are short, do without the
+ * program's registers, and either end or find out that they must sleep before they have had any effect. Everything else, and
+ * what would sleep, comes out of the guest and is done on the task's own thread.
+ */
+#include <sys/syscall.h>
+
+#include "emul/syscalls/handler.h"
+
+enum how { NO, ALWAYS, READS, WRITES }; /* READS, WRITES: if the file behind argument 0 permits */
+
+static const unsigned char how[SYSCALL_MAX] = {
+	[SYS_read] = READS, [SYS_pread64] = READS, [SYS_readv] = READS, [SYS_preadv] = READS, [SYS_preadv2] = READS,
+	[SYS_write] = WRITES, [SYS_pwrite64] = WRITES, [SYS_writev] = WRITES, [SYS_pwritev] = WRITES, [SYS_pwritev2] = WRITES,
+	[SYS_open] = ALWAYS, [SYS_openat] = ALWAYS, [SYS_close] = ALWAYS, [SYS_lseek] = ALWAYS, [SYS_fcntl] = ALWAYS,
+	[SYS_stat] = ALWAYS, [SYS_lstat] = ALWAYS, [SYS_fstat] = ALWAYS, [SYS_newfstatat] = ALWAYS, [SYS_statx] = ALWAYS,
+	[SYS_access] = ALWAYS, [SYS_faccessat] = ALWAYS, [SYS_faccessat2] = ALWAYS,
+	[SYS_readlink] = ALWAYS, [SYS_readlinkat] = ALWAYS, [SYS_getdents64] = ALWAYS, [SYS_getcwd] = ALWAYS,
+	[SYS_dup] = ALWAYS, [SYS_pipe2] = ALWAYS, [SYS_eventfd2] = ALWAYS, [SYS_umask] = ALWAYS,
+	[SYS_poll] = ALWAYS, [SYS_epoll_wait] = ALWAYS, [SYS_epoll_ctl] = ALWAYS,
+	[SYS_getpid] = ALWAYS, [SYS_gettid] = ALWAYS, [SYS_getppid] = ALWAYS, [SYS_getuid] = ALWAYS, [SYS_geteuid] = ALWAYS,
+	[SYS_getgid] = ALWAYS, [SYS_getegid] = ALWAYS, [SYS_getpgid] = ALWAYS, [SYS_getsid] = ALWAYS, [SYS_uname] = ALWAYS,
+	[SYS_getrandom] = ALWAYS, [SYS_gettimeofday] = ALWAYS, [SYS_clock_gettime] = ALWAYS, [SYS_time] = ALWAYS,
+	[SYS_getrusage] = ALWAYS, [SYS_prlimit64] = ALWAYS, [SYS_sysinfo] = ALWAYS, [SYS_times] = ALWAYS,
+	[SYS_futex] = ALWAYS, [SYS_rt_sigaction] = ALWAYS, [SYS_rt_sigpending] = ALWAYS,
+	[SYS_timerfd_settime] = ALWAYS, [SYS_timerfd_gettime] = ALWAYS,
+};
+
+/* Sleeping comes before any effect, or not at all. */
+static bool file_permits(struct task *t, int fd, bool write)
+{
+	AUTO(file) f = fdtab_get(t->fds, fd);
+
+	if (!f || !f->ops->poll || file_nonblock(f))
+		return true;
+	return write ? f->ops->write_waits_first : f->ops->read_waits_first;
+}
+
+static bool permitted(struct task *t, uint64_t nr, const struct sysargs *a)
+{
+	switch (nr < SYSCALL_MAX ? how[nr] : NO) {
+	case ALWAYS: return true;
+	case READS: return file_permits(t, arg_int(a, 0), false);
+	case WRITES: return file_permits(t, arg_int(a, 0), true);
+	default: return false;
+	}
+}
+
+enum served call_serve(void *task, uint64_t nr, const uint64_t args[6], long *ret)
+{
+	struct task *t = task;
+	struct sysargs a;
+	long r;
+
+	memcpy(a.v, args, sizeof(a.v));
+	nr = (uint32_t)nr; /* only eax counts */
+	if (!permitted(t, nr, &a))
+		return SERVED_REFUSED;
+	r = syscall_table[nr].fn(t, &a);
+	/* It would sleep, or go on after a signal: on its own thread. */
+	if (r == -EWOULDSLEEP || (r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK))
+		return SERVED_REFUSED;
+	*ret = r;
+	return signal_wants_task(t) ? SERVED_LEAVE : SERVED_ANSWERED;
+}
