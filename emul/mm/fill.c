@@ -16,6 +16,7 @@
 #define AROUND ((uint64_t)512 << 10)    /* present pages of an object mapped with a fault, each way */
 #define SMALL_DATA (64 * PAGE_SIZE)     /* private writable maps of files up to here are copied at the first touch */
 #define AHEAD_MAX (WINDOW_MIN * PAGE_SIZE) /* small maps are filled when made */
+#define EXACT_RUN 32u           /* single pages in sequence before windows are tried all the same */
 #define COPY_AHEAD 4u           /* pages copied with a written one in larger maps */
 
 /* --- anonymous memory --------------------------------------------------------------------------- */
@@ -88,8 +89,9 @@ static void choose_window(struct vma *v, gva_t page, gva_t *ret_from, gva_t *ret
 {
 	uint64_t size;
 
-	if (v->flags & VMA_X_EXACT)
-		v->window = 1;
+	v->run = page == v->seq_end ? v->run + 1 : 0;
+	if (v->flags & VMA_X_EXACT) /* no more than it asks for, until it has asked in sequence for long */
+		v->window = v->run < EXACT_RUN ? 1 : MIN(v->window * 2, WINDOW_MAX);
 	else if (!pool_plenty(mm_pool(v->mm)))
 		v->window = WINDOW_TIGHT;
 	else if (v->window && (page == v->seq_end || page + PAGE_SIZE == v->seq_start))

@@ -57,8 +57,8 @@ static long move(struct mm *mm, struct vma *old, const struct remap *q, gva_t to
 			vma_account(mm, old, 1);
 			vma_merge(mm, old);
 		}
-	} else if (q->old_len) {
-		unmap_range(mm, q->old, q->old + q->old_len);
+	} else if (q->old_len && unmap_range(mm, q->old, q->old + q->old_len) < 0) {
+		leaf_unmap(mm, q->old, q->old + q->old_len); /* the area stays, but no page is in two places */
 	}
 	vma_merge(mm, vma_lookup(mm, to));
 	return (long)to;
@@ -160,6 +160,14 @@ static long remap(struct mm *mm, struct remap *q)
 	return to < 0 ? to : move(mm, v, q, (gva_t)to);
 }
 
+/* Nothing is mapped beyond the end; a range that only reaches there is no range. */
+static int check_old(const struct remap *q)
+{
+	if (q->old >= USER_END)
+		return -EFAULT;
+	return q->old_len > USER_END - q->old ? -EINVAL : 0;
+}
+
 static int check(const struct remap *q)
 {
 	if (q->flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP))
@@ -168,17 +176,18 @@ static int check(const struct remap *q)
 		return -EINVAL;
 	if ((q->flags & MREMAP_DONTUNMAP) && q->old_len != q->new_len)
 		return -EINVAL;
-	if ((q->old & ~PAGE_MASK) || !q->new_len || q->old > USER_END || q->old_len > USER_END - q->old)
+	if ((q->old & ~PAGE_MASK) || !q->new_len)
 		return -EINVAL;
 	if (!(q->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
-		return 0;
+		return check_old(q);
 	if ((q->new_addr & ~PAGE_MASK) || q->new_len > USER_END || q->new_addr > USER_END - q->new_len)
 		return -EINVAL;
-	if ((q->flags & MREMAP_FIXED) && q->new_addr < MMAP_MIN_ADDR)
+	/* MREMAP_DONTUNMAP alone: a hint, 0 for none. */
+	if (q->new_addr < MMAP_MIN_ADDR && (q->new_addr || (q->flags & MREMAP_FIXED)))
 		return -EPERM;
 	if (q->old + q->old_len > q->new_addr && q->new_addr + q->new_len > q->old)
 		return -EINVAL;
-	return 0;
+	return check_old(q);
 }
 
 long mm_mremap(struct mm *mm, gva_t old, uint64_t old_len, uint64_t new_len, int flags, gva_t new_addr)

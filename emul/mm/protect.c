@@ -9,9 +9,8 @@ static int check_area(struct mm *mm, const struct vma *v, uint64_t len, int prot
 	if (prot & ~v->maxprot)
 		return -EACCES;
 	if (vma_is_data(prot, v->shared, v->flags) && !vma_is_data(v->prot, v->shared, v->flags)) {
-		if (may_expand(mm, 0, false) < 0)
-			return -ENOMEM;
-		if (mm->data + len > atomic_load_explicit(&mm->limits.data, memory_order_relaxed))
+		/* mprotect_fixup(): no room for the new kind, but room for the old one. So RLIMIT_AS alone never refuses. */
+		if (may_expand(mm, len, false) == 0 && may_expand(mm, len, true) < 0)
 			return -ENOMEM;
 		if (!(v->flags & VMA_NORESERVE) && len > mm->ph->overcommit_max)
 			return -ENOMEM;
@@ -19,21 +18,28 @@ static int check_area(struct mm *mm, const struct vma *v, uint64_t len, int prot
 	return 0;
 }
 
+static void set_prot(struct mm *mm, struct vma *v, int prot)
+{
+	vma_account(mm, v, -1);
+	v->prot = prot;
+	vma_account(mm, v, 1);
+}
+
 /* v lies in the range with all it has. */
 static int protect_area(struct mm *mm, struct vma *v, int prot)
 {
 	int before = v->prot, r;
 
-	vma_account(mm, v, -1);
-	v->prot = prot;
-	vma_account(mm, v, 1);
+	set_prot(mm, v, prot);
 	r = leaf_reprotect(v, v->start, v->end);
 	if (r < 0) {
-		/* Leaves that were narrowed come back by faults, those that were widened must not stay so. */
-		vma_account(mm, v, -1);
-		v->prot = before;
-		vma_account(mm, v, 1);
-		leaf_unmap(mm, v->start, v->end);
+		/*
+		 * What could be changed can be changed back: the leaf that needed memory is as it was. Otherwise
+		 * the pages go: leaves that allow more than the area are worse than lost data.
+		 */
+		set_prot(mm, v, before);
+		if (leaf_reprotect(v, v->start, v->end) < 0)
+			leaf_unmap(mm, v->start, v->end);
 	}
 	return r;
 }

@@ -366,7 +366,8 @@ static int force_page(struct mm *mm, gva_t addr, bool write, struct as_mapping *
 	gva_t page = page_down(addr);
 	int r;
 
-	if (!v || (write && v->shared && !(v->maxprot & PROT_WRITE)))
+	/* check_vma_flags(): only a copy of its own may be written against the protection, not what others share. */
+	if (!v || (write && v->shared && !(v->prot & PROT_WRITE)))
 		return -EFAULT;
 	if (!mm->ops->as_lookup(mm->as, page, ret)) {
 		r = fault_page(v, page, MM_READ);

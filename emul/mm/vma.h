@@ -39,6 +39,7 @@ struct vma {
 	struct list obj_node;   /* obj->lock */
 	gva_t seq_start, seq_end; /* fault-around: the last window */
 	unsigned window;        /* its pages */
+	unsigned run;           /* faults in sequence */
 };
 
 RB_HEAD(vma_tree, vma);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Host threads. Each task runs on one of its own, with a vCPU from the pool. clone(2) must know whether
- * the new task can have both before anybody sees it: so the thread is made first, takes its vCPU,
- * reports, and waits to be released.
+ * the new task can have both before anybody sees it: so both are made first, the vCPU by the parent's thread, and
+ * the new thread waits to be released. The parent waits for nothing.
  */
 /* host syscalls: clone3 rt_sigprocmask mmap munmap mprotect */
 #include <stdlib.h>
@@ -19,16 +19,15 @@
 #define HOST_STACK ((size_t)256 << 10)
 #endif
 
-enum start_state { STARTING, READY, FAILED, RUN, CANCELLED };
+enum start_state { PREPARED, RUN, CANCELLED };
 
 struct task_start {
+	struct task *task; /* the new thread's reference */
 	struct mutex lock;
 	struct waitq wq;
 	/* lock: */
 	enum start_state state;
-	int error;
 	unsigned users; /* parent and child; the last one frees */
-	void *xstate;   /* owned */
 };
 
 static void start_put(struct task_start *s)
@@ -42,25 +41,23 @@ static void start_put(struct task_start *s)
 		return;
 	waitq_fini(&s->wq);
 	mutex_fini(&s->lock);
-	free(s->xstate);
 	free(s);
 }
 
-static void set_state(struct task_start *s, enum start_state state, int error)
+static void set_state(struct task_start *s, enum start_state state)
 {
 	mutex_lock(&s->lock);
 	s->state = state;
-	s->error = error;
 	waitq_wake(&s->wq, 0);
 	mutex_unlock(&s->lock);
 }
 
-static enum start_state wait_state(struct task_start *s, enum start_state not_this)
+static enum start_state wait_state(struct task_start *s)
 {
 	enum start_state state;
 
 	mutex_lock(&s->lock);
-	while (s->state == not_this)
+	while (s->state == PREPARED)
 		waitq_sleep_uninterruptible(&s->wq, &s->lock, FOREVER);
 	state = s->state;
 	mutex_unlock(&s->lock);
@@ -101,26 +98,31 @@ static void run(struct task *t)
 	task_teardown(t);
 }
 
-/* Owns a reference on its task. */
+static void drop_vcpu(struct task *t)
+{
+	struct vcpu *v;
+
+	mutex_lock(&t->proc->lock);
+	v = steal(t->vcpu);
+	mutex_unlock(&t->proc->lock);
+	if (v)
+		t->env->platform->ops->vcpu_put(v);
+}
+
 static void *thread_main(void *arg)
 {
-	struct task *t = arg;
-	struct task_start *s = t->start;
+	struct task_start *s = arg;
+	struct task *t = s->task;
 	bool go;
-	int r;
 
 	waiter_bind(&t->waiter);
 	task_set_current(t);
-	r = take_vcpu(t, s->xstate);
-	set_state(s, r < 0 ? FAILED : READY, r);
-	go = r == 0 && wait_state(s, READY) == RUN;
+	go = wait_state(s) == RUN;
 	start_put(s);
-	if (go) {
+	if (go)
 		run(t);
-	} else if (t->vcpu) {
-		t->env->platform->ops->vcpu_put(t->vcpu);
-		t->vcpu = NULL;
-	}
+	else
+		drop_vcpu(t);
 	task_set_current(NULL);
 	waiter_bind(NULL);
 	task_put(t);
@@ -128,7 +130,7 @@ static void *thread_main(void *arg)
 }
 
 /* Only the kick, and what the VMM's own faults raise, reach a task's thread. */
-static int spawn(struct task *t)
+static int spawn(struct task *t, struct task_start *s)
 {
 	pthread_attr_t attr;
 	sigset_t mask, old;
@@ -146,39 +148,36 @@ static int spawn(struct task *t)
 	pthread_attr_setstacksize(&attr, HOST_STACK);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_sigmask(SIG_SETMASK, &mask, &old);
-	r = pthread_create(&t->thread, &attr, thread_main, task_get(t));
+	r = pthread_create(&t->thread, &attr, thread_main, s);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
-	if (r)
-		task_put(t);
 	return -r;
 }
 
 int task_prepare_thread(struct task *t, void *xstate)
 {
 	struct task_start *s = calloc(1, sizeof(*s));
-	int r;
+	int r = s ? take_vcpu(t, xstate) : -ENOMEM;
 
-	if (!s) {
-		free(xstate);
-		return -ENOMEM;
+	free(xstate);
+	if (r < 0) {
+		free(s);
+		return r == -ENOMEM ? r : -EAGAIN;
 	}
 	mutex_init(&s->lock);
 	waitq_init(&s->wq);
-	s->xstate = xstate;
 	s->users = 2;
+	s->task = task_get(t);
 	t->start = s;
-	r = spawn(t);
+	r = spawn(t, s);
 	if (r < 0) {
+		log_dbg(PROC, "no thread for a new task: %d", r);
+		task_put(t);
 		start_put(s); /* for the thread that is not there */
-	} else if (wait_state(s, STARTING) == FAILED) {
-		r = s->error;
-	}
-	if (r < 0) {
-		log_dbg(PROC, "no thread or vCPU for a new task: %d", r);
 		start_put(s);
 		t->start = NULL;
-		return r == -ENOMEM ? r : -EAGAIN;
+		drop_vcpu(t);
+		return -EAGAIN;
 	}
 	return 0;
 }
@@ -187,7 +186,7 @@ void task_release_thread(struct task *t, bool go)
 {
 	struct task_start *s = steal(t->start);
 
-	set_state(s, go ? RUN : CANCELLED, 0);
+	set_state(s, go ? RUN : CANCELLED);
 	start_put(s);
 }
 

@@ -289,6 +289,7 @@ static void pipe_release(struct file *f)
 
 static const struct file_ops pipe_ops = {
 	.name = "pipe",
+	.read_waits_first = true,
 	.read = pipe_read,
 	.write = pipe_write,
 	.poll = pipe_poll,
