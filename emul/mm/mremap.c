@@ -74,10 +74,11 @@ static int check_area(struct mm *mm, const struct remap *q, struct vma **ret)
 		return -EFAULT;
 	if (!q->old_len && !v->shared)
 		return -EINVAL;
-	if (v->flags & VMA_X_SPECIAL)
-		return q->flags & MREMAP_DONTUNMAP ? -EINVAL : q->new_len != q->old_len ? -EFAULT : 0;
 	if (q->old_len > v->end - q->old)
 		return -EFAULT;
+	/* Never larger: what lies behind the vDSO's pages is not the program's. */
+	if (v->flags & VMA_X_SPECIAL)
+		return q->flags & MREMAP_DONTUNMAP ? -EINVAL : q->new_len != q->old_len ? -EFAULT : 0;
 	*ret = v;
 	if (!grow)
 		return 0;

@@ -28,6 +28,7 @@
 #include "emul/vfs/inode.h"
 
 #define OV_BUCKETS 4096
+#define RECHECK_MS 50
 #define OV_FIRST_INO ((uint64_t)1 << 52) /* of things the guest makes: above the hosts' numbers, exact in a double */
 
 struct ov_name {
@@ -56,6 +57,7 @@ struct ov_inode {
 	struct inode *lower;       /* counted; constant; NULL: made by the guest */
 	_Atomic(struct inode *) upper; /* counted; set once */
 	_Atomic bool data_up;      /* a regular file's data is the upper one's */
+	_Atomic int64_t checked_ms; /* directories: when the host was last asked for the name */
 	_Atomic bool kept;         /* ov_keep() was done; nlink counts */
 	_Atomic int nlink;         /* of what is no directory */
 	bool busy;                 /* overlay->copy_lock: somebody copies up */

@@ -2,6 +2,7 @@
 /* overlay: making one, the table of its inodes, and what keeps changed ones. */
 #include <limits.h>
 #include <stdlib.h>
+#include <time.h>
 #include <string.h>
 
 #include "emul/base/err.h"
@@ -275,6 +276,25 @@ void ov_unpin(struct ov_inode *x)
 
 /* --- the file system ---------------------------------------------------------------------------------------------- */
 
+/*
+ * Directories below are asked for again only after a while: every path leads through several, and Linux's overlayfs
+ * does not look for changes below at all.
+ */
+static bool checked_lately(struct ov_inode *x)
+{
+	struct timespec ts;
+	int64_t now;
+
+	if (!S_ISDIR(x->inode.type))
+		return false;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	now = ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	if (now - atomic_load_explicit(&x->checked_ms, memory_order_relaxed) < RECHECK_MS)
+		return true;
+	atomic_store_explicit(&x->checked_ms, now, memory_order_relaxed); /* by who finds it old */
+	return false;
+}
+
 /* What is in the table is ours; the rest may change on the host. */
 static bool revalidate(struct fs_ctx *c, struct inode *dir, const char *name, struct inode *i)
 {
@@ -288,7 +308,7 @@ static bool revalidate(struct fs_ctx *c, struct inode *dir, const char *name, st
 	}
 	if (r == 0 || !d->lower || !x->lower)
 		return false;
-	return !o->lower_sb->ops->revalidate || o->lower_sb->ops->revalidate(c, d->lower, name, x->lower);
+	return checked_lately(x) || !o->lower_sb->ops->revalidate || o->lower_sb->ops->revalidate(c, d->lower, name, x->lower);
 }
 
 static void put_layer(struct super *s)
