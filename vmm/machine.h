@@ -100,6 +100,7 @@ struct aspace *aspace_new(struct platform *p);
 void aspace_free(struct aspace *as);
 int aspace_map(struct aspace *as, gva_t gva, gpa_t gpa, size_t len, int prot);
 void aspace_unmap(struct aspace *as, gva_t gva, size_t len, as_unmapped_fn fn, void *ctx);
+void aspace_retire(struct aspace *as, as_unmapped_fn fn, void *ctx);
 int aspace_protect(struct aspace *as, gva_t gva, size_t len, int prot);
 bool aspace_lookup(struct aspace *as, gva_t gva, struct as_mapping *ret);
 void pagetable_init(struct machine *m);

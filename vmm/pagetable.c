@@ -9,9 +9,9 @@
  *  - A non-leaf entry, and the change between a 2 MiB leaf and a table, is made only through "absent", and with
  *    memory_flush_tables(): shadow paging would go on using the old table.
  *  - A root and its tables stay together: a freed root is used again as it is, unless it has grown large.
- *  - The host's vDSO cannot be zapped. Where its leaves went the root is stale: old translations to these public,
- *    read-only pages may live on until the next memory_flush_tables(), which comes before anything else is mapped
- *    there. Most roots get stale when a program ends; a pool of them shares one flush.
+ *  - The host's vDSO cannot be zapped, and an address space that is retired need not be: nobody enters its root any more. Such a
+ *    root is stale: old translations may live on in it until the next memory_flush_tables(), which comes before the root is
+ *    used again, or before anything is mapped over a stale part. A pool of stale roots shares one flush.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +129,7 @@ struct batch {
 	struct machine *m;
 	struct aspace *as;
 	as_unmapped_fn fn; /* NULL: only zap */
+	bool retired;      /* no zaps: the root is stale as a whole */
 	void *ctx;
 	unsigned n;
 	struct run run[PENDING];
@@ -153,7 +154,7 @@ static void batch_flush(struct batch *b)
 
 		for (i++; i < b->n && r[i].gpa == start + len && (start >> GPA_UNIT_SHIFT) == (r[i].gpa >> GPA_UNIT_SHIFT); i++)
 			len += r[i].len;
-		if (gpa_is_vdso(b->m, start))
+		if (b->retired || gpa_is_vdso(b->m, start))
 			mark_stale(b->as, r[i - 1].gva + r[i - 1].len - len, len);
 		else
 			memory_zap(b->m, start, len);
@@ -463,10 +464,8 @@ static void unmap_small(struct batch *b, uint64_t *e, gva_t gva, size_t len)
 	}
 }
 
-void aspace_unmap(struct aspace *as, gva_t gva, size_t len, as_unmapped_fn fn, void *ctx)
+static void unmap(struct aspace *as, struct batch *b, gva_t gva, size_t len)
 {
-	struct batch b = { .m = as->m, .as = as, .fn = fn, .ctx = ctx };
-
 	while (len) {
 		size_t n = MIN(len, HUGE_SIZE - (gva & ~HUGE_MASK)), skip;
 		uint64_t *pde = walk_find(as, gva, &skip), old = pde ? entry_get(pde) : 0;
@@ -475,20 +474,34 @@ void aspace_unmap(struct aspace *as, gva_t gva, size_t len, as_unmapped_fn fn, v
 			n = MIN(len, skip);
 		} else if (is_huge(old) && n == HUGE_SIZE) {
 			entry_set(pde, 0);
-			batch_add(&b, gva, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
+			batch_add(b, gva, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
 		} else if (in_use(old)) {
 			/* Without memory for the split the whole leaf goes: the rest faults in again, from the owner's knowledge. */
 			if (is_huge(old) && split(as, pde) < 0) {
 				entry_set(pde, 0);
-				batch_add(&b, gva & HUGE_MASK, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
+				batch_add(b, gva & HUGE_MASK, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
 			} else {
-				unmap_small(&b, walk_make(as, gva, 1), gva, n);
+				unmap_small(b, walk_make(as, gva, 1), gva, n);
 			}
 		}
 		gva += n;
 		len -= n;
 	}
-	batch_flush(&b);
+	batch_flush(b);
+}
+
+void aspace_unmap(struct aspace *as, gva_t gva, size_t len, as_unmapped_fn fn, void *ctx)
+{
+	struct batch b = { .m = as->m, .as = as, .fn = fn, .ctx = ctx };
+
+	unmap(as, &b, gva, len);
+}
+
+void aspace_retire(struct aspace *as, as_unmapped_fn fn, void *ctx)
+{
+	struct batch b = { .m = as->m, .as = as, .fn = fn, .ctx = ctx, .retired = true };
+
+	unmap(as, &b, 0, USER_END);
 }
 
 static void protect_small(struct batch *b, uint64_t *e, gva_t gva, size_t len, int prot)

@@ -23,6 +23,7 @@
 		.as_free = aspace_free,             \
 		.as_map = aspace_map,               \
 		.as_unmap = aspace_unmap,           \
+		.as_retire = aspace_retire,         \
 		.as_protect = aspace_protect,       \
 		.as_lookup = aspace_lookup,         \
 		.vcpu_get = vcpu_take,              \

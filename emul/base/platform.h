@@ -93,6 +93,8 @@ struct platform_ops {
 	 * gva, gpa and len allow. What was mapped there is replaced (the caller owns the old frames). -ENOMEM. */
 	int (*as_map)(struct aspace *as, gva_t gva, gpa_t gpa, size_t len, int prot);
 	void (*as_unmap)(struct aspace *as, gva_t gva, size_t len, as_unmapped_fn fn, void *ctx);
+	/* Everything of an address space that no vCPU will enter again: fn as above, but at once. as_free() follows. NULL: as_unmap() does. */
+	void (*as_retire)(struct aspace *as, as_unmapped_fn fn, void *ctx);
 	/* New protection for all present leaves in the range. mask: prot bits to keep (a leaf gets old & mask | set...) is
 	 * not needed: the owner passes the exact value. -ENOMEM when a 2 MiB leaf cannot be split. */
 	int (*as_protect)(struct aspace *as, gva_t gva, size_t len, int prot);

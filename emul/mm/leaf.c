@@ -80,6 +80,15 @@ void leaf_unmap(struct mm *mm, gva_t start, gva_t end)
 	mm->ops->as_unmap(mm->as, start, end - start, unmapped, mm);
 }
 
+void leaf_unmap_all(struct mm *mm)
+{
+	mm_assert_write(mm);
+	if (mm->ops->as_retire)
+		mm->ops->as_retire(mm->as, unmapped, mm);
+	else
+		leaf_unmap(mm, 0, USER_END);
+}
+
 bool leaf_next(struct mm *mm, gva_t at, gva_t end, struct leaf_run *ret)
 {
 	struct as_mapping m;

@@ -47,7 +47,7 @@ void memobj_put(struct memobj *o)
 	o->ops->put_last(o);
 }
 
-void memobj_set_tag(struct memobj *o, void *tag, void (*free_tag)(void *), struct memobj_id id)
+static void set_tag(struct memobj *o, void *tag, void (*free_tag)(void *), struct memobj_id id, bool map_tag)
 {
 	bool taken;
 
@@ -56,6 +56,7 @@ void memobj_set_tag(struct memobj *o, void *tag, void (*free_tag)(void *), struc
 	if (!taken) {
 		o->tag = tag;
 		o->free_tag = free_tag;
+		o->map_tag = map_tag;
 		o->id = id;
 	}
 	mutex_unlock(&o->lock);
@@ -64,9 +65,36 @@ void memobj_set_tag(struct memobj *o, void *tag, void (*free_tag)(void *), struc
 		free_tag(tag);
 }
 
-void *memobj_tag(const struct memobj *o)
+void memobj_set_tag(struct memobj *o, void *tag, void (*free_tag)(void *), struct memobj_id id)
 {
-	return o->tag;
+	set_tag(o, tag, free_tag, id, false);
+}
+
+void memobj_set_map_tag(struct memobj *o, void *tag, void (*free_tag)(void *), struct memobj_id id)
+{
+	set_tag(o, tag, free_tag, id, true);
+}
+
+bool memobj_has_tag(struct memobj *o)
+{
+	bool has;
+
+	mutex_lock(&o->lock);
+	has = o->tag;
+	mutex_unlock(&o->lock);
+	return has;
+}
+
+void *memobj_tag(struct memobj *o, void (*get)(void *tag))
+{
+	void *tag;
+
+	mutex_lock(&o->lock);
+	tag = o->tag;
+	if (tag)
+		get(tag);
+	mutex_unlock(&o->lock);
+	return tag;
 }
 
 struct memobj_id memobj_id(const struct memobj *o)
@@ -95,11 +123,23 @@ int memobj_attach(struct memobj *o, struct vma *v)
 
 void memobj_detach(struct memobj *o, struct vma *v)
 {
+	void (*free_tag)(void *) = NULL;
+	void *tag = NULL;
+
 	mutex_lock(&o->lock);
 	list_del(&v->obj_node);
 	if (v->shared && (v->maxprot & PROT_WRITE))
 		o->nr_writable--;
+	if (list_empty(&o->vmas) && o->map_tag) {
+		tag = o->tag;
+		free_tag = o->free_tag;
+		o->tag = NULL;
+		o->free_tag = NULL;
+		o->map_tag = false;
+	}
 	mutex_unlock(&o->lock);
+	if (free_tag) /* the area's own reference still keeps the object */
+		free_tag(tag);
 }
 
 /* Address spaces that map the object now, with references. Returns their number, -ENOMEM. */

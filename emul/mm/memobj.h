@@ -31,7 +31,11 @@ DEFINE_AUTO(memobj, memobj_put);
  * holder); free_tag runs with the last reference. mm never looks inside.
  */
 void memobj_set_tag(struct memobj *o, void *tag, void (*free_tag)(void *tag), struct memobj_id id);
-void *memobj_tag(const struct memobj *o);
+/* A tag that goes with the last map: one that leads back to whoever keeps the object must not keep it for ever. */
+void memobj_set_map_tag(struct memobj *o, void *tag, void (*free_tag)(void *tag), struct memobj_id id);
+bool memobj_has_tag(struct memobj *o);
+/* The tag after get(tag), which counts it and runs under the object's lock; NULL: none. */
+void *memobj_tag(struct memobj *o, void (*get)(void *tag));
 struct memobj_id memobj_id(const struct memobj *o);
 
 /* --- shmem --- */

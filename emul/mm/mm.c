@@ -127,7 +127,7 @@ void mm_put(struct mm *mm)
 	if (!mm || !ref_put(&mm->ref))
 		return;
 	mm_lock_write(mm);
-	leaf_unmap(mm, 0, USER_END);
+	leaf_unmap_all(mm);
 	while ((v = RB_ROOT(&mm->vmas)))
 		vma_delete(mm, v);
 	mm_unlock(mm);

@@ -40,9 +40,10 @@ struct memobj {
 	bool is_window;
 	struct mutex lock;
 	/* lock: */
-	struct memobj_id id;          /* as guests see it; changes once, with the tag */
+	struct memobj_id id;          /* as guests see it; changes with the tag */
 	void *tag;
 	void (*free_tag)(void *tag);
+	bool map_tag;                 /* goes with the last map */
 	struct list vmas;             /* of vma.obj_node: areas that map it (shmem, windows) */
 	unsigned nr_writable;         /* shared areas that may be written */
 	bool forbid_writable;

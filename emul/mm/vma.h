@@ -123,6 +123,7 @@ int leaf_prot(struct vma *v, gpa_t gpa);
 int leaf_map(struct vma *v, gva_t gva, gpa_t gpa, uint64_t len, int prot);     /* consumes the references, also on failure */
 int leaf_replace(struct vma *v, gva_t gva, gpa_t gpa, uint64_t len, int prot, const gpa_t *old); /* old: per page; their references are dropped */
 void leaf_unmap(struct mm *mm, gva_t start, gva_t end);
+void leaf_unmap_all(struct mm *mm);                                            /* nobody runs in mm any more */
 int leaf_reprotect(struct vma *v, gva_t start, gva_t end);                     /* after v->prot changed */
 int leaf_upgrade(struct vma *v, gva_t start, gva_t end);                       /* lets write again what is not shared any more */
 /* The next run of present pages in [at, end), one gpa run with one prot; false: none. */

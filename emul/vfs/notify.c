@@ -22,6 +22,8 @@
 #define WATCHES_MAX 65536
 #define EVENT_ALIGN sizeof(struct inotify_event) /* names are padded to it */
 #define KERNEL_BITS (IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ISDIR)
+#define OPTION_BITS (IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK | IN_MASK_CREATE | IN_MASK_ADD | IN_ONESHOT)
+#define OPEN_FILE_BITS (IN_ACCESS | IN_MODIFY | IN_OPEN | IN_CLOSE) /* what IN_EXCL_UNLINK is about */
 
 struct watch {
 	struct list inode_node, file_node;
@@ -55,12 +57,12 @@ static struct inotify *inotify_of(struct file *f)
 
 /* --- queues; notify_lock held ------------------------------------------------------------------------------- */
 
+/* As Linux compares them: the cookie does not count. */
 static bool same_as_last(struct inotify *in, const struct event *ev)
 {
 	struct event *last = list_empty(&in->queue) ? NULL : list_entry(in->queue.prev, struct event, node);
 
-	return last && last->e.wd == ev->e.wd && last->e.mask == ev->e.mask && last->e.cookie == ev->e.cookie &&
-	       last->size == ev->size && !strcmp(last->e.len ? last->name : "", ev->e.len ? ev->name : "");
+	return last && last->e.wd == ev->e.wd && last->e.mask == ev->e.mask && last->size == ev->size && !strcmp(last->e.len ? last->name : "", ev->e.len ? ev->name : "");
 }
 
 static void append(struct inotify *in, struct event *ev)
@@ -123,8 +125,11 @@ static struct inode *watch_end(struct watch *w, bool tell)
 
 /* --- events ---------------------------------------------------------------------------------------------------- */
 
-/* To all who watch i. Watches that end with it hand their inode references to *gone. */
-static unsigned deliver(struct inode *i, const char *name, uint32_t mask, uint32_t cookie)
+/*
+ * To all who watch i. unlinked: the event came by a name that is gone. IN_DELETE_SELF ends every watch, whatever it asked
+ * for. Returns how many ended: the caller puts i as often.
+ */
+static unsigned deliver(struct inode *i, const char *name, uint32_t mask, uint32_t cookie, bool unlinked)
 {
 	struct watch *w, *tmp;
 	unsigned ended = 0;
@@ -132,10 +137,11 @@ static unsigned deliver(struct inode *i, const char *name, uint32_t mask, uint32
 	list_for_each_safe(w, tmp, &i->watches, inode_node) {
 		uint32_t seen = mask & (w->mask | IN_ISDIR);
 
-		if (!(seen & IN_ALL_EVENTS))
-			continue;
-		queue_event(w->in, w->wd, seen, cookie, name);
-		if ((w->mask & IN_ONESHOT) || (mask & IN_DELETE_SELF)) {
+		bool told = (seen & IN_ALL_EVENTS) && !(unlinked && (w->mask & IN_EXCL_UNLINK));
+
+		if (told)
+			queue_event(w->in, w->wd, seen, cookie, name);
+		if ((told && (w->mask & IN_ONESHOT)) || (mask & IN_DELETE_SELF)) {
 			watch_end(w, true);
 			ended++;
 		}
@@ -143,14 +149,14 @@ static unsigned deliver(struct inode *i, const char *name, uint32_t mask, uint32
 	return ended;
 }
 
-static void deliver_to(struct inode *i, const char *name, uint32_t mask, uint32_t cookie)
+static void deliver_to(struct inode *i, const char *name, uint32_t mask, uint32_t cookie, bool unlinked)
 {
 	unsigned ended;
 
 	if (!i || !atomic_load_explicit(&i->nwatches, memory_order_acquire))
 		return;
 	mutex_lock(&notify_lock);
-	ended = deliver(i, name, mask, cookie);
+	ended = deliver(i, name, mask, cookie, unlinked);
 	mutex_unlock(&notify_lock);
 	while (ended--)
 		inode_put(i);
@@ -161,27 +167,29 @@ void notify_inode(struct inode *i, struct inode *dir, const char *name, uint32_t
 	if (!atomic_load_explicit(&nwatches_all, memory_order_acquire))
 		return;
 	if (dir)
-		deliver_to(dir, name, mask, cookie);
-	deliver_to(i, dir ? NULL : name, mask, cookie);
+		deliver_to(dir, name, mask, cookie, false);
+	deliver_to(i, dir ? NULL : name, mask, cookie, false);
 }
 
 void notify_path(const struct path *p, uint32_t mask)
 {
 	struct dentry *d = p->dentry, *up;
 	char name[256];
+	bool unlinked;
 
 	if (!atomic_load_explicit(&nwatches_all, memory_order_acquire) || !d)
 		return;
 	if (S_ISDIR(d->inode->type))
 		mask |= IN_ISDIR;
 	mutex_lock(&d->lock);
-	up = d->parent != d && d->hashed ? dentry_get(d->parent) : NULL;
+	up = d->parent != d ? dentry_get(d->parent) : NULL; /* it hears of open files that have left it, too */
+	unlinked = !d->hashed && (mask & OPEN_FILE_BITS);
 	snprintf(name, sizeof(name), "%s", d->name);
 	mutex_unlock(&d->lock);
 	if (up && atomic_load(&up->inode->nwatches))
-		deliver_to(up->inode, name, mask, 0);
+		deliver_to(up->inode, name, mask, 0, unlinked);
 	dentry_put(up);
-	deliver_to(d->inode, NULL, mask, 0);
+	deliver_to(d->inode, NULL, mask, 0, unlinked);
 }
 
 void notify_unlinked(struct inode *i)
@@ -268,7 +276,9 @@ int inotify_add(struct file *f, const struct path *p, uint32_t mask)
 {
 	int r;
 
-	if (f->ops != &inotify_ops || !(mask & IN_ALL_EVENTS) || ((mask & IN_MASK_ADD) && (mask & IN_MASK_CREATE)))
+	/* Linux wants any bit that it knows: a watch of nothing still tells when it ends. */
+	if (f->ops != &inotify_ops || !(mask & (IN_ALL_EVENTS | KERNEL_BITS | OPTION_BITS)) ||
+	    ((mask & IN_MASK_ADD) && (mask & IN_MASK_CREATE)))
 		return -EINVAL;
 	mutex_lock(&notify_lock);
 	r = add_locked(inotify_of(f), p->dentry->inode, mask);
@@ -317,10 +327,12 @@ static struct event *take(struct inotify *in, size_t room, int *ret_err)
 static ssize_t put_event(struct uio *to, struct event *ev)
 {
 	char buf[sizeof(ev->e) + 256 + EVENT_ALIGN];
+	ssize_t n;
 
 	memcpy(buf, &ev->e, sizeof(ev->e));
 	memcpy(buf + sizeof(ev->e), ev->name, ev->e.len);
-	return uio_copy_out(to, buf, ev->size);
+	n = uio_copy_out(to, buf, ev->size);
+	return n == (ssize_t)ev->size ? n : -EFAULT;
 }
 
 static ssize_t in_read(struct file *f, struct uio *to, off_t *pos)
@@ -345,7 +357,7 @@ static ssize_t in_read(struct file *f, struct uio *to, off_t *pos)
 
 		free(ev);
 		if (n < 0)
-			return done ? done : n;
+			return n; /* the event is lost, and those before it are not told of: as on Linux */
 		done += n;
 	}
 }

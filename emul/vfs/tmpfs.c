@@ -73,8 +73,7 @@ static void release_inode(struct inode *i)
 	struct tmpfs_inode *ti = tmpfs_inode_of(i);
 	struct tmpfs *t = tmpfs_of(i->sb);
 
-	if (ti->obj)
-		atomic_fetch_sub(&t->used, shmem_allocated(ti->obj));
+	atomic_fetch_sub(&t->used, ti->charged);
 	atomic_fetch_sub(&t->ninodes, 1);
 	memobj_put(ti->obj);
 	free(ti->target);
@@ -103,9 +102,19 @@ void tmpfs_link_count(struct tmpfs_inode *ti, int change)
 	mutex_unlock(&ti->lock);
 }
 
-void tmpfs_charge(struct tmpfs *t, struct memobj *o, uint64_t before)
+static void charge_locked(struct tmpfs_inode *ti) REQUIRES(ti->lock)
 {
-	atomic_fetch_add(&t->used, shmem_allocated(o) - before);
+	uint64_t now = shmem_allocated(ti->obj);
+
+	atomic_fetch_add(&tmpfs_of(ti->inode.sb)->used, now - ti->charged);
+	ti->charged = now;
+}
+
+void tmpfs_charge(struct tmpfs_inode *ti)
+{
+	mutex_lock(&ti->lock);
+	charge_locked(ti);
+	mutex_unlock(&ti->lock);
 }
 
 /* --- attributes ---------------------------------------------------------------------------------------------- */
@@ -115,11 +124,12 @@ static struct statx_timestamp stamp(struct timespec ts)
 	return (struct statx_timestamp){ .tv_sec = ts.tv_sec, .tv_nsec = (uint32_t)ts.tv_nsec };
 }
 
-static void fill_size(struct tmpfs_inode *ti, struct statx *st)
+static void fill_size(struct tmpfs_inode *ti, struct statx *st) REQUIRES(ti->lock)
 {
 	if (ti->obj) {
 		st->stx_size = shmem_size(ti->obj);
-		st->stx_blocks = shmem_allocated(ti->obj) / 512;
+		charge_locked(ti);
+		st->stx_blocks = ti->charged / 512;
 	} else if (ti->target) {
 		st->stx_size = strlen(ti->target);
 	} else if (S_ISDIR(ti->inode.type)) {
@@ -156,8 +166,6 @@ static int getattr(struct inode *i, unsigned mask, struct statx *ret)
 
 int tmpfs_set_size(struct fs_ctx *c, struct tmpfs_inode *ti, uint64_t size)
 {
-	struct tmpfs *t = tmpfs_of(ti->inode.sb);
-	uint64_t before = shmem_allocated(ti->obj);
 	int r;
 
 	if (size > INT64_MAX)
@@ -165,7 +173,7 @@ int tmpfs_set_size(struct fs_ctx *c, struct tmpfs_inode *ti, uint64_t size)
 	if (c && size > c->limit_fsize && size > shmem_size(ti->obj))
 		return -EFBIG;
 	r = shmem_truncate(ti->obj, size);
-	tmpfs_charge(t, ti->obj, before);
+	tmpfs_charge(ti);
 	if (r == 0)
 		tmpfs_touch(ti, true);
 	return r;
@@ -351,7 +359,7 @@ static int removexattr_of(struct inode *i, const char *name)
 static int open_inode(struct fs_ctx *c, struct inode *i, const struct path *p, unsigned flags, struct file **ret)
 {
 	switch (i->type) {
-	case S_IFREG: return tmpfs_file_open(i, p, flags, ret);
+	case S_IFREG: return tmpfs_file_open(c, i, p, flags, ret);
 	case S_IFDIR: return tmpfs_dir_open(i, flags, ret);
 	case S_IFLNK: return -ELOOP;
 	default: return special_open(c, i, tmpfs_inode_of(i)->rdev, flags, ret);

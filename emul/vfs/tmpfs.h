@@ -58,6 +58,7 @@ struct tmpfs_inode {
 	unsigned nlink;
 	struct timespec atime, mtime, ctime, btime;
 	struct list xattrs;
+	uint64_t charged;           /* of tmpfs->used */
 };
 
 static inline struct tmpfs *tmpfs_of(struct super *s) { return container_of(s, struct tmpfs, sb); }
@@ -68,9 +69,8 @@ int tmpfs_inode_new(struct tmpfs *t, struct fs_ctx *c, const struct inode *dir, 
 void tmpfs_touch(struct tmpfs_inode *ti, bool data); /* ctime now; data: mtime too */
 void tmpfs_link_count(struct tmpfs_inode *ti, int change);
 int tmpfs_set_size(struct fs_ctx *c, struct tmpfs_inode *ti, uint64_t size);
-/* Accounts what an operation on the object allocated; before: shmem_allocated() then. */
-void tmpfs_charge(struct tmpfs *t, struct memobj *o, uint64_t before);
-static inline bool tmpfs_is_full(struct tmpfs *t) { return atomic_load_explicit(&t->used, memory_order_relaxed) >= t->limit; }
+/* Brings tmpfs->used up to date with the object's frames. Maps make frames without asking: they count from the next call on. */
+void tmpfs_charge(struct tmpfs_inode *ti);
 
 /* tmpfs_dir.c */
 int tmpfs_lookup(struct fs_ctx *c, struct inode *dir, const char *name, struct inode **ret);
@@ -88,6 +88,6 @@ int tmpfs_dir_open(struct inode *dir, unsigned flags, struct file **ret);
 void tmpfs_dir_free(struct tmpfs_dir *d);
 
 /* tmpfs_file.c */
-int tmpfs_file_open(struct inode *i, const struct path *p, unsigned flags, struct file **ret);
+int tmpfs_file_open(struct fs_ctx *c, struct inode *i, const struct path *p, unsigned flags, struct file **ret);
 
 #endif

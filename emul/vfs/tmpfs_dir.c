@@ -9,6 +9,7 @@
 
 #include "emul/base/err.h"
 #include "emul/vfs/fileops.h"
+#include "emul/vfs/namespace.h"
 #include "emul/vfs/tmpfs.h"
 
 #define BUCKETS_MIN 8
@@ -120,7 +121,7 @@ static int make(struct fs_ctx *c, struct inode *dir, const char *name, mode_t mo
 {
 	struct tmpfs_inode *td = tmpfs_inode_of(dir);
 	AUTO(inode) i = NULL;
-	int r = tmpfs_is_full(tmpfs_of(dir->sb)) ? -ENOSPC : tmpfs_inode_new(tmpfs_of(dir->sb), c, dir, mode, &i);
+	int r = tmpfs_inode_new(tmpfs_of(dir->sb), c, dir, mode, &i); /* a full file system takes names, as Linux's does */
 
 	if (r == 0 && name)
 		r = add(&td->dir, name, i);
@@ -300,8 +301,8 @@ static bool emit(struct file *f, struct dirsink *out, const char *name, uint64_t
 
 static uint64_t parent_ino(struct file *f, struct inode *dir)
 {
-	AUTO(dentry) up = f->path.dentry && f->path.mnt && f->path.dentry != f->path.mnt->root ?
-			  dentry_get(f->path.dentry->parent) : NULL;
+	struct dentry *d = f->path.dentry;
+	AUTO(dentry) up = d && d != f->path.mnt->root ? dentry_parent(d) : NULL; /* a rename may be changing it */
 
 	return up ? up->inode->ino : dir->ino;
 }
@@ -311,9 +312,12 @@ static int dir_readdir(struct file *f, struct dirsink *out)
 	struct inode *dir = container_of(f, struct tmpfs_dirfile, file)->dir;
 	struct tmpfs_inode *td = tmpfs_inode_of(dir);
 	struct tmpfs_entry key, *e;
-	int r = 0;
+	bool dead;
 
-	if (td->dir.dead)
+	mutex_lock(&dir->lock);
+	dead = td->dir.dead;
+	mutex_unlock(&dir->lock);
+	if (dead)
 		return -ENOENT;
 	if (f->pos == 0 && !emit(f, out, ".", dir->ino, S_IFDIR, 0))
 		return 0;
@@ -325,7 +329,7 @@ static int dir_readdir(struct file *f, struct dirsink *out)
 		if (!emit(f, out, e->name, e->inode->ino, e->inode->type, e->cookie))
 			break;
 	mutex_unlock(&dir->lock);
-	return r;
+	return 0;
 }
 
 static void dir_release(struct file *f)

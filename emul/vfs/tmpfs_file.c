@@ -9,7 +9,11 @@
 #include "emul/vfs/mapname.h"
 #include "emul/vfs/tmpfs.h"
 
-struct tmpfs_file { struct file file; struct tmpfs_inode *ti; /* its inode is counted */ };
+struct tmpfs_file {
+	struct file file;
+	struct tmpfs_inode *ti;  /* its inode is counted */
+	struct cred *cred;       /* who opened it for writing; NULL: it reads */
+};
 
 static struct tmpfs_inode *ti_of(struct file *f)
 {
@@ -41,23 +45,68 @@ static ssize_t tf_read(struct file *f, struct uio *to, off_t *pos)
 	return r;
 }
 
-static ssize_t write_locked(struct file *f, struct tmpfs_inode *ti, struct uio *from, off_t *pos)
+/*
+ * A change of content takes set-id bits away. Linux looks at who writes; file ops are not told, so it is who opened. No
+ * lock held.
+ */
+static void drop_set_id(struct file *f)
+{
+	struct tmpfs_file *tf = container_of(f, struct tmpfs_file, file);
+	struct iattr a = { .valid = 0 };
+
+	if (tf->cred)
+		inode_drop_privileges(tf->cred, &tf->ti->inode, &a);
+	if (!(a.valid & ATTR_MODE))
+		return;
+	mutex_lock(&tf->ti->lock);
+	tf->ti->mode &= a.mode; /* takes away only, whatever chmod has done meanwhile */
+	mutex_unlock(&tf->ti->lock);
+}
+
+/* How much of a write fits: all, or where room is short the rest of one page, which may be there already. 0: nothing. */
+static size_t write_room(struct tmpfs_inode *ti, uint64_t pos, size_t want)
 {
 	struct tmpfs *t = tmpfs_of(ti->inode.sb);
-	uint64_t before = shmem_allocated(ti->obj), end;
+	uint64_t room = t->limit - MIN(atomic_load(&t->used), t->limit), page = page_down(pos);
+
+	if (page_up(pos - page + want) <= room)
+		return want;
+	if (room < PAGE_SIZE && shmem_seek_data(ti->obj, page) != (int64_t)page)
+		return 0;
+	return MIN(want, PAGE_SIZE - (pos - page));
+}
+
+static ssize_t write_some(struct tmpfs_inode *ti, struct uio *from, uint64_t pos)
+{
+	size_t left = uio_left(from), n = write_room(ti, pos, left);
 	ssize_t r;
+
+	if (!n)
+		return -ENOSPC;
+	uio_truncate(from, n);
+	r = shmem_write(ti->obj, from, pos);
+	from->left = left - (r > 0 ? (size_t)r : 0);
+	tmpfs_charge(ti);
+	return r;
+}
+
+static ssize_t write_locked(struct file *f, struct tmpfs_inode *ti, struct uio *from, off_t *pos)
+{
+	ssize_t done = 0, r;
+	uint64_t end;
 
 	if (file_append(f))
 		*pos = (off_t)shmem_size(ti->obj);
 	if (__builtin_add_overflow((uint64_t)*pos, uio_left(from), &end) || end > INT64_MAX)
 		return -EFBIG;
-	if (tmpfs_is_full(t))
-		return -ENOSPC;
-	r = shmem_write(ti->obj, from, (uint64_t)*pos);
-	tmpfs_charge(t, ti->obj, before);
-	if (r > 0)
-		*pos += r;
-	return r;
+	do {
+		r = write_some(ti, from, (uint64_t)*pos);
+		if (r > 0) {
+			done += r;
+			*pos += r;
+		}
+	} while (r > 0 && uio_left(from));
+	return done ? done : r;
 }
 
 /* Writes are serial: the size and O_APPEND's position belong together. */
@@ -68,6 +117,7 @@ static ssize_t tf_write(struct file *f, struct uio *from, off_t *pos)
 
 	if (!uio_left(from))
 		return 0;
+	drop_set_id(f);
 	mutex_lock(&ti->inode.lock);
 	r = write_locked(f, ti, from, pos);
 	mutex_unlock(&ti->inode.lock);
@@ -104,6 +154,8 @@ static int tf_truncate(struct file *f, uint64_t size)
 	mutex_lock(&ti->inode.lock);
 	r = tmpfs_set_size(NULL, ti, size);
 	mutex_unlock(&ti->inode.lock);
+	if (r == 0)
+		drop_set_id(f);
 	return r;
 }
 
@@ -127,21 +179,21 @@ static int tf_fallocate(struct file *f, int mode, uint64_t off, uint64_t len)
 {
 	struct tmpfs_inode *ti = ti_of(f);
 	struct tmpfs *t = tmpfs_of(ti->inode.sb);
-	uint64_t before;
 	int r;
 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
 	mutex_lock(&ti->inode.lock);
-	before = shmem_allocated(ti->obj);
 	if (!(mode & FALLOC_FL_PUNCH_HOLE) && t->limit != UINT64_MAX && len > t->limit - MIN(atomic_load(&t->used), t->limit))
 		r = -ENOSPC;
 	else
 		r = allocate(ti, mode, off, len);
-	tmpfs_charge(t, ti->obj, before);
+	tmpfs_charge(ti);
 	mutex_unlock(&ti->inode.lock);
-	if (r == 0)
+	if (r == 0) {
+		drop_set_id(f);
 		tmpfs_touch(ti, true);
+	}
 	return r;
 }
 
@@ -150,6 +202,7 @@ static void tf_release(struct file *f)
 	struct tmpfs_file *tf = container_of(f, struct tmpfs_file, file);
 
 	file_fini(f);
+	cred_put(tf->cred);
 	inode_put(&tf->ti->inode);
 	free(tf);
 }
@@ -166,7 +219,7 @@ static const struct file_ops tmpfs_file_ops = {
 	.release = tf_release,
 };
 
-int tmpfs_file_open(struct inode *i, const struct path *p, unsigned flags, struct file **ret)
+int tmpfs_file_open(struct fs_ctx *c, struct inode *i, const struct path *p, unsigned flags, struct file **ret)
 {
 	struct tmpfs_file *tf = calloc(1, sizeof(*tf));
 	int r = 0;
@@ -177,6 +230,7 @@ int tmpfs_file_open(struct inode *i, const struct path *p, unsigned flags, struc
 	tf->file.seekable = true;
 	tf->ti = tmpfs_inode_of(i);
 	inode_get(i);
+	tf->cred = c && file_writable(&tf->file) ? cred_get(c->cred) : NULL;
 	if (flags & O_TRUNC)
 		r = tf_truncate(&tf->file, 0);
 	if (r < 0) {

@@ -198,6 +198,34 @@ static void address_spaces_share_nothing(void **state)
 	}
 }
 
+static void ignore_run(void *ctx, gva_t gva, gpa_t gpa, size_t len)
+{
+	*(size_t *)ctx += len;
+}
+
+/* Retired address spaces are not zapped: their roots must be clean before they are used again. */
+static void retired_roots_come_back_clean(void **state)
+{
+	for (int i = 0; i < 300; i++) {
+		struct prog p;
+		gpa_t g = frame();
+		size_t unmapped = 0;
+
+		PROG(&p, g_store);
+		*(uint64_t *)hva(g) = 7;
+		p.r.rdi = p.r.rsi = DATA;
+		p.r.rbx = (uint64_t)i;
+		run_to_fault(&p, 14, 6, DATA);
+		pf->ops->as_map(p.as, DATA, g, PAGE_SIZE, PROT_READ | PROT_WRITE);
+		run_to_call(&p, 1);
+		assert_int_equal(*(uint64_t *)hva(g), i);
+		pf->ops->vcpu_put(p.v);
+		pf->ops->as_retire(p.as, ignore_run, &unmapped);
+		assert_int_equal(unmapped, 2 * PAGE_SIZE);
+		pf->ops->as_free(p.as);
+	}
+}
+
 PROGRAM(g_kernel, "mov (%rdi),%rax");
 PROGRAM(g_ud, "ud2");
 PROGRAM(g_de, "xor %ecx,%ecx\n xor %edx,%edx\n div %ecx");
@@ -486,6 +514,7 @@ int main(void)
 		cmocka_unit_test(narrowing_is_seen_at_once),
 		cmocka_unit_test(large_leaves_split),
 		cmocka_unit_test(address_spaces_share_nothing),
+		cmocka_unit_test(retired_roots_come_back_clean),
 		cmocka_unit_test(exceptions_come_as_the_processor_makes_them),
 		cmocka_unit_test(ports_are_closed),
 		cmocka_unit_test(segment_bases_are_the_programs),
