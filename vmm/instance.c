@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,12 +266,20 @@ static void raise_descriptor_limit(void)
 		log_warn("the limit of open files stays low: %s", strerror(errno));
 }
 
+/* Threads come and go with the program's: heaps of their own would be made, and trimmed page by page, with each. */
+static void set_heap_policy(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
 int instance_new(const struct instance_config *cfg, struct instance **ret, struct instance_error *err)
 {
 	struct instance *in = calloc(1, sizeof(*in));
 
 	if (!in)
 		return fail(err, STATUS_VMRUN, "out of memory");
+	set_heap_policy();
 	in->done_fd = eventfd(0, EFD_CLOEXEC);
 	if (in->done_fd < 0)
 		return fail(err, STATUS_VMRUN, "eventfd: %s", strerror(errno));

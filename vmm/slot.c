@@ -29,7 +29,7 @@
 #include "vmm/machine.h"
 
 #define SPIN_BUDGET 4000        /* the gate's rounds: tens of microseconds */
-#define PATIENCE_NS 60000       /* polling without a call */
+#define PATIENCE_NS 100000      /* polling without a call */
 #define WINDOW_NS 1000000       /* over which the rate is judged */
 #define WINDOW_CALLS 20         /* fewer do not pay for a core */
 #define BACKOFF_NS 3000000      /* after a window that did not pay */
@@ -215,17 +215,14 @@ static void poll_while_worth(struct machine *m)
 
 		if (n) {
 			calls += n;
+			last = clock_now(CLOCK_MONOTONIC);
 			rounds = 0;
 		} else {
 			__builtin_ia32_pause();
 		}
-		if (++rounds % 64 && !n)
-			continue;
-		if (n && calls % 16)
+		if (++rounds % 32)
 			continue;
 		now = clock_now(CLOCK_MONOTONIC);
-		if (n || rounds < 64)
-			last = now;
 		if (now - last > PATIENCE_NS || !helper_may_run())
 			return;
 		if (now - window > WINDOW_NS) {
