@@ -86,6 +86,39 @@ long mm_munmap(struct mm *mm, gva_t addr, uint64_t len)
 	return r;
 }
 
+/* ksys_shmdt(): parts may have been unmapped or split; what was moved elsewhere is not part of it. */
+static bool attached_at(const struct vma *v, gva_t addr)
+{
+	return v->obj && v->obj->watch && v->start - addr == v->off;
+}
+
+long mm_shmdt(struct mm *mm, gva_t addr)
+{
+	struct memobj *obj;
+	long r = -EINVAL;
+	struct vma *v;
+	gva_t end;
+
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	mm_lock_write(mm);
+	for (v = vma_find(mm, addr); v && !attached_at(v, addr); v = vma_next(v))
+		;
+	obj = v ? v->obj : NULL;
+	end = v ? addr + page_up(obj->ops->size(obj)) : addr;
+	while (v && v->end <= end) {
+		gva_t start = v->start, next = v->end;
+
+		if (v->obj == obj && attached_at(v, addr)) {
+			unmap_range(mm, start, next);
+			r = 0;
+		}
+		v = vma_find(mm, next);
+	}
+	mm_unlock(mm);
+	return r;
+}
+
 /* --- mapping ---------------------------------------------------------------------------------------- */
 
 struct request {

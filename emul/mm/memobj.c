@@ -20,6 +20,8 @@ void memobj_fini(struct memobj *o)
 	assert(list_empty(&o->vmas));
 	if (o->free_tag)
 		o->free_tag(o->tag);
+	if (o->watch)
+		o->watch->gone(o->watch);
 	mutex_fini(&o->lock);
 }
 
@@ -102,6 +104,12 @@ struct memobj_id memobj_id(const struct memobj *o)
 	return o->id;
 }
 
+void memobj_set_watch(struct memobj *o, struct memobj_watch *w)
+{
+	assert(list_empty(&o->vmas) && !o->watch);
+	o->watch = w;
+}
+
 int memobj_attach(struct memobj *o, struct vma *v)
 {
 	int r = 0;
@@ -118,6 +126,8 @@ int memobj_attach(struct memobj *o, struct vma *v)
 		o->nr_writable += v->shared && (v->maxprot & PROT_WRITE);
 	}
 	mutex_unlock(&o->lock);
+	if (r == 0 && o->watch)
+		o->watch->attached(o->watch);
 	return r;
 }
 
@@ -138,8 +148,11 @@ void memobj_detach(struct memobj *o, struct vma *v)
 		o->map_tag = false;
 	}
 	mutex_unlock(&o->lock);
-	if (free_tag) /* the area's own reference still keeps the object */
+	/* The area's own reference still keeps the object. */
+	if (free_tag)
 		free_tag(tag);
+	if (o->watch)
+		o->watch->detached(o->watch);
 }
 
 /* Address spaces that map the object now, with references. Returns their number, -ENOMEM. */

@@ -38,6 +38,17 @@ bool memobj_has_tag(struct memobj *o);
 void *memobj_tag(struct memobj *o, void (*get)(void *tag));
 struct memobj_id memobj_id(const struct memobj *o);
 
+/*
+ * Who is told of every area that begins or ceases to map the object: under mm->lock, no other lock of mm held. Set before
+ * the first map; gone() comes with the object. Areas of such an object are never joined.
+ */
+struct memobj_watch {
+	void (*attached)(struct memobj_watch *w);
+	void (*detached)(struct memobj_watch *w);
+	void (*gone)(struct memobj_watch *w);
+};
+void memobj_set_watch(struct memobj *o, struct memobj_watch *w);
+
 /* --- shmem --- */
 struct memobj *shmem_new(struct phys *ph, uint64_t size); /* NULL: no memory */
 uint64_t shmem_size(struct memobj *o);

@@ -72,6 +72,8 @@ int mm_fork(struct mm *mm, struct mm **ret);
  */
 long mm_mmap(struct mm *mm, gva_t addr, uint64_t len, int prot, int flags, struct memobj *obj, uint64_t off, int maxprot);
 long mm_munmap(struct mm *mm, gva_t addr, uint64_t len);
+/* shmdt(2): the areas of the watched object (memobj_watch) that begins, or would begin, at addr. -EINVAL: none. */
+long mm_shmdt(struct mm *mm, gva_t addr);
 long mm_mprotect(struct mm *mm, gva_t addr, uint64_t len, int prot);
 long mm_mremap(struct mm *mm, gva_t old, uint64_t old_len, uint64_t new_len, int flags, gva_t new_addr);
 long mm_madvise(struct mm *mm, gva_t addr, uint64_t len, int advice);

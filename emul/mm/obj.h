@@ -38,6 +38,7 @@ struct memobj {
 	struct phys *ph;
 	struct memobj_id host_id;     /* constant; {0, 0}: no host file */
 	bool is_window;
+	struct memobj_watch *watch;   /* constant once mapped; NULL: nobody */
 	struct mutex lock;
 	/* lock: */
 	struct memobj_id id;          /* as guests see it; changes with the tag */

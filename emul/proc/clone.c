@@ -12,6 +12,7 @@
 
 #include "emul/base/err.h"
 #include "emul/base/log.h"
+#include "emul/proc/ipc.h"
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/signal_internal.h"
 
@@ -187,6 +188,10 @@ static int copy_resources(struct task *t, struct task *c, uint64_t flags)
 	if (!c->fds || !c->fsc.fs)
 		return -ENOMEM;
 	c->fsc.fowner = c->fds;
+	if (flags & CLONE_SYSVSEM)
+		r = ipc_undo_share(t, c);
+	if (r < 0)
+		return r;
 	if (flags & CLONE_VM)
 		c->mm = mm_get(t->mm);
 	else

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "emul/base/err.h"
+#include "emul/proc/ipc.h"
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/task.h"
 
@@ -27,7 +28,6 @@ static bool wrapped; /* from then on a free id may still be a group's or a sessi
 
 int tasks_boot(struct instance_env *env)
 {
-	(void)env;
 	for (int i = 0; i < NBUCKETS; i++)
 		list_init(&buckets[i]);
 	list_init(&pid_procs);
@@ -35,6 +35,7 @@ int tasks_boot(struct instance_env *env)
 	last_pid = getpid() - 1; /* the first program gets the VMM's own id: any but 1 would do */
 	wrapped = false;
 	futex_boot();
+	ipc_boot(env);
 	return 0;
 }
 

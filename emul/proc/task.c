@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "emul/base/err.h"
+#include "emul/proc/ipc.h"
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/signal_internal.h"
 #include "emul/proc/task.h"
@@ -158,6 +159,7 @@ void task_drop_resources(struct task *t)
 	fdtab_put(fds);
 	fs_put(fs);
 	mm_put(mm);
+	ipc_undo_exit(t);
 }
 
 void task_put(struct task *t)

@@ -7,6 +7,7 @@
  *   signal.c sigqueue.c sigaction.c sigsend.c sigdeliver.c sigwait.c sigframe.c fault.c  signals (signal.c has the theory)
  *   itimer.c posix_timer.c cputimer.c  timers that signal                 clock.c sleep.c  clocks and sleeping
  *   futex.c futex_waitv.c futex_pi.c robust.c  user-space locks        cred.c rlimit.c sched.c prctl.c usage.c
+ *   ipc.c ipc_shm.c ipc_sem.c ipc_undo.c ipc_msg.c   System V IPC (ipc.h)
  *   signalfd.c pidfd.c                      files made of tasks     procfs/  /proc and /sys
  *
  * Lock order (outer first): tasks_lock (pid tables, parent/child/thread lists, groups) -> proc->lock (signal actions, shared
@@ -67,6 +68,7 @@ struct task {
 	struct fs_ctx fsc;              /* cwd, root, creds...; fsc.fs counted; others: task_get_fs() */
 	gva_t clear_child_tid;          /* CLONE_CHILD_CLEARTID, set_tid_address */
 	gva_t robust_list;              /* head in guest memory */
+	struct ipc_undo_list *sem_undo; /* counted; NULL: nothing to undo. Others look at it under lock */
 	struct restart_block restart;
 	sigmask_t saved_mask;           /* of sigsuspend, ppoll, ...: restored when no handler runs */
 	bool restore_mask;

@@ -4,6 +4,7 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
+#include "emul/proc/ipc.h"
 #include "emul/syscalls/handler.h"
 
 #ifndef CLONE_ARGS_SIZE_VER0
@@ -139,6 +140,8 @@ long sys_unshare(struct task *t, const struct sysargs *a)
 		r = unshare_fds(t, ~0u);
 	if (r == 0 && (flags & CLONE_FS))
 		r = unshare_fs(t);
+	if (r == 0 && (flags & CLONE_SYSVSEM))
+		ipc_undo_exit(t);
 	return r;
 }
 

@@ -138,6 +138,16 @@ static const void *sighand_of(struct proc *p)
 	return s;
 }
 
+static const void *undo_of(struct task *t)
+{
+	const void *u;
+
+	mutex_lock(&t->lock);
+	u = t->sem_undo;
+	mutex_unlock(&t->lock);
+	return u;
+}
+
 long sys_kcmp(struct task *t, const struct sysargs *a)
 {
 	AUTO(task) x = task_find(arg_int(a, 0));
@@ -158,8 +168,9 @@ long sys_kcmp(struct task *t, const struct sysargs *a)
 		return compare_fs(x, y);
 	case KCMP_SIGHAND:
 		return compare(sighand_of(x->proc), sighand_of(y->proc));
-	case KCMP_IO:
 	case KCMP_SYSVSEM:
+		return compare(undo_of(x), undo_of(y));
+	case KCMP_IO:
 	case KCMP_EPOLL_TFD:
 		return -EOPNOTSUPP; /* as a kernel without what they compare */
 	default:

@@ -24,6 +24,7 @@ static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_getrandom] = ALWAYS, [SYS_gettimeofday] = ALWAYS, [SYS_clock_gettime] = ALWAYS, [SYS_time] = ALWAYS,
 	[SYS_getrusage] = ALWAYS, [SYS_prlimit64] = ALWAYS, [SYS_sysinfo] = ALWAYS, [SYS_times] = ALWAYS,
 	[SYS_futex] = ALWAYS, [SYS_rt_sigprocmask] = ALWAYS, [SYS_tgkill] = ALWAYS, [SYS_rt_sigaction] = ALWAYS, [SYS_rt_sigpending] = ALWAYS,
+	[SYS_semop] = ALWAYS, [SYS_semtimedop] = ALWAYS, [SYS_msgsnd] = ALWAYS, [SYS_msgrcv] = ALWAYS,
 	[SYS_timerfd_settime] = ALWAYS, [SYS_timerfd_gettime] = ALWAYS,
 };
 

@@ -5,7 +5,10 @@
 #include <linux/fs.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <linux/msg.h>
 #include <linux/prctl.h>
+#include <linux/sem.h>
+#include <linux/shm.h>
 #include <asm/prctl.h>
 #include <poll.h>
 #include <sched.h>
@@ -33,6 +36,17 @@ struct name { uint64_t value; const char *text; };
 #define N(x) { x, #x }
 #define END { 0, NULL }
 
+static const struct name ipc_keys[] = { N(IPC_PRIVATE), END };
+static const struct name ipc_flags[] = { N(IPC_CREAT), N(IPC_EXCL), N(SHM_HUGETLB), N(SHM_NORESERVE), END };
+static const struct name shmat_flags[] = { N(SHM_RDONLY), N(SHM_RND), N(SHM_REMAP), N(SHM_EXEC), END };
+#define IPC_CMDS N(IPC_RMID), N(IPC_SET), N(IPC_STAT), N(IPC_INFO)
+static const struct name shm_cmds[] = { IPC_CMDS, N(SHM_LOCK), N(SHM_UNLOCK), N(SHM_STAT), N(SHM_INFO), N(SHM_STAT_ANY), END };
+static const struct name sem_cmds[] = {
+	IPC_CMDS, N(GETPID), N(GETVAL), N(GETALL), N(GETNCNT), N(GETZCNT), N(SETVAL), N(SETALL), N(SEM_STAT), N(SEM_INFO),
+	N(SEM_STAT_ANY), END,
+};
+static const struct name msg_cmds[] = { IPC_CMDS, N(MSG_STAT), N(MSG_INFO), N(MSG_STAT_ANY), END };
+static const struct name msgq_flags[] = { N(IPC_NOWAIT), N(MSG_NOERROR), N(MSG_EXCEPT), N(MSG_COPY), END };
 static const struct name open_flags[] = {
 	N(O_CREAT), N(O_EXCL), N(O_NOCTTY), N(O_TRUNC), N(O_APPEND), N(O_NONBLOCK), N(O_SYNC), N(O_DSYNC), N(O_ASYNC), N(O_DIRECT),
 	{ 0100000, "O_LARGEFILE" }, N(O_TMPFILE), N(O_DIRECTORY), N(O_NOFOLLOW), N(O_NOATIME), N(O_CLOEXEC), N(O_PATH), END,
@@ -139,6 +153,9 @@ static const struct { enum arg_kind kind; bool bits; const char *none; const str
 	{ SFD_FLAGS, true, "0", signalfds }, { INOTIFY_FLAGS, true, "0", inotifies }, { INOTIFY_MASK, true, "0", inotify_masks },
 	{ MFD_FLAGS, true, "0", memfds }, { GRND_FLAGS, true, "0", randoms }, { STATX_MASK, true, "0", statxes },
 	{ XATTR_FLAGS, true, "0", xattrs }, { RWF_FLAGS, true, "0", rwfs }, { SPLICE_FLAGS, true, "0", splices },
+	{ IPC_KEY, false, NULL, ipc_keys }, { IPC_FLAGS, true, "0", ipc_flags }, { SHMAT_FLAGS, true, "0", shmat_flags },
+	{ SHM_CMD, false, NULL, shm_cmds }, { SEM_CMD, false, NULL, sem_cmds }, { MSG_CMD, false, NULL, msg_cmds },
+	{ MSGQ_FLAGS, true, "0", msgq_flags },
 	{ RENAME_FLAGS, true, "0", renames }, { FALLOC_MODE, true, "0", fallocs }, { CLOSE_RANGE_FLAGS, true, "0", close_ranges },
 	{ TIMER_FLAGS, true, "0", timer_flags }, { FLOCK_OP, true, "0", flocks }, { FADVICE, false, NULL, fadvices },
 	{ SCHED_POLICY, false, NULL, policies }, { ITIMER_WHICH, false, NULL, itimers }, { RUSAGE_WHO, false, NULL, usages },

@@ -48,14 +48,24 @@ void memobj_name_path(struct memobj *o, const struct path *p)
 	memobj_set_map_tag(o, t, put_tag, (struct memobj_id){ vfs_dev(p), vfs_ino(p) });
 }
 
-void memobj_name_text(struct memobj *o, const char *text)
+static void name_text(struct memobj *o, const char *text, struct memobj_id id)
 {
 	struct tag *t = tag_new(o);
 
 	if (!t)
 		return;
 	t->text = strdup(text);
-	memobj_set_tag(o, t, put_tag, memobj_id(o));
+	memobj_set_tag(o, t, put_tag, id);
+}
+
+void memobj_name_text(struct memobj *o, const char *text)
+{
+	name_text(o, text, memobj_id(o));
+}
+
+void memobj_name_as(struct memobj *o, const char *text, dev_t dev, ino_t ino)
+{
+	name_text(o, text, (struct memobj_id){ dev, ino });
 }
 
 void memobj_name(struct memobj *o, char *buf, size_t size)

@@ -7,6 +7,7 @@
 #define EMUL_VFS_MAPNAME_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct memobj;
 struct path;
@@ -14,6 +15,8 @@ struct path;
 /* Tags an object; the tag goes with the object. Harmless if there is no memory for it or it has a tag. */
 void memobj_name_path(struct memobj *o, const struct path *p);
 void memobj_name_text(struct memobj *o, const char *text);
+/* ... and a device and inode number of its own. */
+void memobj_name_as(struct memobj *o, const char *text, dev_t dev, ino_t ino);
 /* "/usr/bin/cat", "/memfd:x (deleted)", "" if untagged. No lock held. */
 void memobj_name(struct memobj *o, char *buf, size_t size);
 

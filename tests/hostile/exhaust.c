@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest takes what it can get: memory (touch), memory through a file in /dev/shm (shm), descriptors (fds),
- * threads (threads). argv[1] says which. It must be told by an errno, or die of SIGKILL as under Linux' OOM
+ * threads (threads), what System V IPC keeps for it (ipc). argv[1] says which. It must be told by an errno, or die of SIGKILL as under Linux' OOM
  * killer; the VMM lives and ends as the guest did.
  */
 #include <errno.h>
@@ -9,7 +9,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <unistd.h>
 
 static int touch(void)
@@ -65,10 +68,30 @@ static int threads(void)
 	return 2;
 }
 
+/* Queues and sets until neither can be had, then filled: memory of the VMM's own stands behind them. */
+static int ipc(void)
+{
+	static struct { long type; char text[8192]; } m = { .type = 1 };
+	int sets = 0, queues = 0, sent = 0;
+
+	while (sets < 40000 && semget(IPC_PRIVATE, 32000, 0600) >= 0)
+		sets++;
+	if (errno != ENOSPC && errno != ENOMEM)
+		return 1;
+	for (int id; queues < 40000 && (id = msgget(IPC_PRIVATE, 0600)) >= 0; queues++)
+		while (msgsnd(id, &m, sizeof(m.text), IPC_NOWAIT) == 0)
+			sent++;
+	if (errno != ENOSPC && errno != ENOMEM)
+		return 2;
+	printf("%d sets, %d queues, %d messages\n", sets, queues, sent);
+	return sets < 40000 && queues < 40000 ? 0 : 3;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	int r = !strcmp(what, "touch") ? touch() : !strcmp(what, "shm") ? shm() : !strcmp(what, "fds") ? fds() : threads();
+	int r = !strcmp(what, "touch") ? touch() : !strcmp(what, "shm") ? shm() : !strcmp(what, "fds") ? fds() :
+		!strcmp(what, "ipc") ? ipc() : threads();
 
 	printf("%s: %d\n", what, r);
 	return r;

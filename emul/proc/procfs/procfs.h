@@ -5,7 +5,7 @@
  *   root.c  /proc itself: machine-wide files, /proc/self, /proc/PID       sys.c  /proc/sys
  *   pid.c   /proc/PID and /proc/PID/task/TID: the table of their files    fd.c   fd/ and fdinfo/
  *   status.c  stat, statm, status, limits    maps.c  maps, smaps, smaps_rollup    text.c  cmdline, environ, auxv...
- *   sysfs.c /sys
+ *   sysvipc.c /proc/sysvipc    sysfs.c /sys
  *
  * A node of a process holds a reference on its task; it shows -ESRCH once the task is gone.
  */
@@ -53,6 +53,9 @@ extern const struct pnode_ops mem_file_ops;
 
 /* sys.c */
 extern const struct pentry proc_sys_entries[];
+
+/* sysvipc.c */
+extern const struct pentry proc_sysvipc_entries[];
 
 /* A host file's text as it is now; -ENOENT if the host has none. */
 int seq_host_file(struct seq *out, const char *path);

@@ -167,6 +167,7 @@ static const struct pentry root_entries[] = {
 	{ "stat", &host_ops, "/proc/stat", NULL },
 	{ "swaps", &swaps_ops, NULL, NULL },
 	{ "sys", &dir_ops, NULL, proc_sys_entries },
+	{ "sysvipc", &dir_ops, NULL, proc_sysvipc_entries },
 	{ "thread-self", &thread_self_ops, NULL, NULL },
 	{ "uptime", &host_ops, "/proc/uptime", NULL },
 	{ "version", &host_ops, "/proc/version", NULL },

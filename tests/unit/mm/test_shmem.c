@@ -49,6 +49,44 @@ static void what_is_written_is_read_and_holes_are_zero(void **state)
 	ASSERT_RET(shmem_seek_hole(o, 3 * P + 3), -ENXIO);
 }
 
+struct counting { struct memobj_watch watch; int areas, gone; };
+
+static void count_attached(struct memobj_watch *w) { container_of(w, struct counting, watch)->areas++; }
+static void count_detached(struct memobj_watch *w) { container_of(w, struct counting, watch)->areas--; }
+static void count_gone(struct memobj_watch *w) { container_of(w, struct counting, watch)->gone++; }
+
+static void watchers_know_every_area(void **state)
+{
+	struct counting n = { { count_attached, count_detached, count_gone }, 0, 0 };
+	struct fx *x = *state;
+	struct memobj *o = shmem_new(x->ph, 3 * P);
+	struct mm *child;
+	gva_t a, b;
+
+	memobj_set_watch(o, &n.watch);
+	a = map_obj(x->mm, 0, 3, RW, MAP_SHARED, o, 0);
+	b = map_obj(x->mm, 8, 3, RW, MAP_SHARED, o, 0);
+	assert_int_equal(n.areas, 2);
+	ASSERT_RET(mm_mprotect(x->mm, a + P, P, PROT_READ), 0);
+	assert_int_equal(n.areas, 4);
+	ASSERT_RET(mm_mprotect(x->mm, a + P, P, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(n.areas, 4); /* never joined again */
+	ASSERT_RET(mm_fork(x->mm, &child), 0);
+	assert_int_equal(n.areas, 8);
+	mm_put(child);
+	assert_int_equal(n.areas, 4);
+	ASSERT_RET(mm_munmap(x->mm, a, P), 0);
+	ASSERT_RET(mm_shmdt(x->mm, a + P), -EINVAL); /* its beginning is elsewhere */
+	ASSERT_RET(mm_shmdt(x->mm, a), 0);
+	assert_int_equal(n.areas, 1);
+	memobj_put(o);
+	assert_int_equal(n.gone, 0);
+	ASSERT_RET(mm_shmdt(x->mm, b), 0);
+	assert_int_equal(n.areas, 0);
+	assert_int_equal(n.gone, 1);
+	ASSERT_RET(mm_shmdt(x->mm, b), -EINVAL);
+}
+
 static void maps_and_files_see_the_same_bytes(void **state)
 {
 	struct fx *x = *state;
@@ -345,6 +383,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(what_is_written_is_read_and_holes_are_zero),
+		CASE(watchers_know_every_area),
 		CASE(maps_and_files_see_the_same_bytes),
 		CASE(a_file_may_be_written_from_its_own_map),
 		CASE(truncation_takes_pages_out_of_every_map),
