@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The default view: the host's "/" read-only below memory, the caller's working directory for real,
- * own /proc, /sys, /dev and /dev/shm. Volumes and --rootfs change it.
+ * own /proc, /sys, /dev, /dev/shm and /dev/mqueue. Volumes and --rootfs change it.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "emul/base/err.h"
+#include "emul/proc/mqueue.h"
 #include "vmm/mounts.h"
 
 #define STATUS_VMRUN 125
@@ -48,8 +49,29 @@ static int mount_own(struct instance_env *env, const char *at, int made, struct 
 	return r < 0 ? fail(err, "cannot mount %s at %s: %s", type, at, strerror(-r)) : 0;
 }
 
+/* A directory of the tree that has been built so far. */
+static int find_place(struct instance_env *env, const char *dir, struct path *ret)
+{
+	AUTO_PATH root = PATH_INIT;
+	struct fs *fs;
+	struct cred *cred = cred_from_host();
+	struct fs_ctx ctx = { .vfs = env->vfs, .cred = cred, .limit_fsize = UINT64_MAX };
+	int r = -ENOMEM;
+
+	vfs_root(env->vfs, &root);
+	fs = fs_new(&root, &root, 022);
+	if (fs && cred) {
+		ctx.fs = fs;
+		r = vfs_lookup(&ctx, NULL, dir, WALK_FOLLOW | WALK_DIRECTORY, 0, ret);
+	}
+	fs_put(fs);
+	cred_put(cred);
+	return r;
+}
+
 static int mount_kernel_trees(struct instance_env *env, struct instance_error *err)
 {
+	struct path mqueues = PATH_INIT;
 	struct super *s = NULL;
 	int r;
 
@@ -63,7 +85,17 @@ static int mount_kernel_trees(struct instance_env *env, struct instance_error *e
 	if (mount_own(env, "/dev", r, s, "devtmpfs", ST_NOSUID, err) < 0)
 		return -1;
 	r = tmpfs_new(env->vfs, env->memory_limit / 2, 01777, &s);
-	return mount_own(env, "/dev/shm", r, s, "tmpfs", ST_NOSUID | ST_NODEV, err);
+	if (mount_own(env, "/dev/shm", r, s, "tmpfs", ST_NOSUID | ST_NODEV, err) < 0)
+		return -1;
+	r = mqueuefs_new(env, &s);
+	if (mount_own(env, "/dev/mqueue", r, s, "mqueue", ST_NOSUID | ST_NODEV | ST_NOEXEC, err) < 0)
+		return -1;
+	r = find_place(env, "/dev/mqueue", &mqueues);
+	if (r < 0)
+		return fail(err, "/dev/mqueue: %s", strerror(-r));
+	mqueue_set_root(&mqueues);
+	path_put(&mqueues);
+	return 0;
 }
 
 static bool is_kernel_tree(const char *dir)
@@ -130,21 +162,8 @@ int mounts_cwd(struct instance_env *env, const struct instance_config *cfg, stru
 {
 	char buf[4096];
 	const char *dir = cfg->cwd;
-	AUTO_PATH root = PATH_INIT;
-	struct fs *fs;
-	struct cred *cred = cred_from_host();
-	struct fs_ctx ctx = { .vfs = env->vfs, .cred = cred, .limit_fsize = UINT64_MAX };
-	int r = -ENOMEM;
 
 	if (!dir)
 		dir = !cfg->rootfs && getcwd(buf, sizeof(buf)) && buf[0] == '/' ? buf : "/";
-	vfs_root(env->vfs, &root);
-	fs = fs_new(&root, &root, 022);
-	if (fs && cred) {
-		ctx.fs = fs;
-		r = vfs_lookup(&ctx, NULL, dir, WALK_FOLLOW | WALK_DIRECTORY, 0, ret);
-	}
-	fs_put(fs);
-	cred_put(cred);
-	return r;
+	return find_place(env, dir, ret);
 }

@@ -8,6 +8,7 @@
  *   itimer.c posix_timer.c cputimer.c  timers that signal                 clock.c sleep.c  clocks and sleeping
  *   futex.c futex_waitv.c futex_pi.c robust.c  user-space locks        cred.c rlimit.c sched.c prctl.c usage.c
  *   ipc.c ipc_shm.c ipc_sem.c ipc_undo.c ipc_msg.c   System V IPC (ipc.h)
+ *   mqueue.c mqueue_fs.c   POSIX message queues (mqueue.h)
  *   signalfd.c pidfd.c                      files made of tasks     procfs/  /proc and /sys
  *
  * Lock order (outer first): tasks_lock (pid tables, parent/child/thread lists, groups) -> proc->lock (signal actions, shared

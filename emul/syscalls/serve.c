@@ -25,6 +25,7 @@ static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_getrusage] = ALWAYS, [SYS_prlimit64] = ALWAYS, [SYS_sysinfo] = ALWAYS, [SYS_times] = ALWAYS,
 	[SYS_futex] = ALWAYS, [SYS_rt_sigprocmask] = ALWAYS, [SYS_tgkill] = ALWAYS, [SYS_rt_sigaction] = ALWAYS, [SYS_rt_sigpending] = ALWAYS,
 	[SYS_semop] = ALWAYS, [SYS_semtimedop] = ALWAYS, [SYS_msgsnd] = ALWAYS, [SYS_msgrcv] = ALWAYS,
+	[SYS_mq_timedsend] = ALWAYS, [SYS_mq_timedreceive] = ALWAYS,
 	[SYS_timerfd_settime] = ALWAYS, [SYS_timerfd_gettime] = ALWAYS,
 };
 

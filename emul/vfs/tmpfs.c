@@ -68,13 +68,15 @@ static void free_xattr(struct tmpfs_xattr *x)
 	free(x);
 }
 
-static void release_inode(struct inode *i)
+void tmpfs_release(struct inode *i)
 {
 	struct tmpfs_inode *ti = tmpfs_inode_of(i);
 	struct tmpfs *t = tmpfs_of(i->sb);
 
 	atomic_fetch_sub(&t->used, ti->charged);
 	atomic_fetch_sub(&t->ninodes, 1);
+	if (ti->free_priv)
+		ti->free_priv(ti->priv);
 	memobj_put(ti->obj);
 	free(ti->target);
 	tmpfs_dir_free(&ti->dir);
@@ -137,7 +139,7 @@ static void fill_size(struct tmpfs_inode *ti, struct statx *st) REQUIRES(ti->loc
 	}
 }
 
-static int getattr(struct inode *i, unsigned mask, struct statx *ret)
+int tmpfs_getattr(struct inode *i, unsigned mask, struct statx *ret)
 {
 	struct tmpfs_inode *ti = tmpfs_inode_of(i);
 
@@ -179,7 +181,7 @@ int tmpfs_set_size(struct fs_ctx *c, struct tmpfs_inode *ti, uint64_t size)
 	return r;
 }
 
-static int setattr(struct fs_ctx *c, struct inode *i, const struct iattr *a)
+int tmpfs_setattr(struct fs_ctx *c, struct inode *i, const struct iattr *a)
 {
 	struct tmpfs_inode *ti = tmpfs_inode_of(i);
 	int r;
@@ -377,8 +379,8 @@ static const struct inode_ops tmpfs_ops = {
 	.rmdir = tmpfs_rmdir,
 	.rename = tmpfs_rename,
 	.tmpfile = tmpfs_tmpfile,
-	.getattr = getattr,
-	.setattr = setattr,
+	.getattr = tmpfs_getattr,
+	.setattr = tmpfs_setattr,
 	.readlink = readlink_text,
 	.open = open_inode,
 	.statfs = statfs_of,
@@ -386,7 +388,7 @@ static const struct inode_ops tmpfs_ops = {
 	.setxattr = setxattr_of,
 	.listxattr = listxattr_of,
 	.removexattr = removexattr_of,
-	.release = release_inode,
+	.release = tmpfs_release,
 };
 
 /* --- the super ------------------------------------------------------------------------------------------------------ */

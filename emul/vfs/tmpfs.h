@@ -59,6 +59,9 @@ struct tmpfs_inode {
 	struct timespec atime, mtime, ctime, btime;
 	struct list xattrs;
 	uint64_t charged;           /* of tmpfs->used */
+	/* What a file system built on this one keeps with the inode; constant once it is known. */
+	void *priv;
+	void (*free_priv)(void *priv);
 };
 
 static inline struct tmpfs *tmpfs_of(struct super *s) { return container_of(s, struct tmpfs, sb); }
@@ -71,6 +74,11 @@ void tmpfs_link_count(struct tmpfs_inode *ti, int change);
 int tmpfs_set_size(struct fs_ctx *c, struct tmpfs_inode *ti, uint64_t size);
 /* Brings tmpfs->used up to date with the object's frames. Maps make frames without asking: they count from the next call on. */
 void tmpfs_charge(struct tmpfs_inode *ti);
+
+/* For file systems that have ops of their own for some inodes. */
+int tmpfs_getattr(struct inode *i, unsigned mask, struct statx *ret);
+int tmpfs_setattr(struct fs_ctx *c, struct inode *i, const struct iattr *a);
+void tmpfs_release(struct inode *i);
 
 /* tmpfs_dir.c */
 int tmpfs_lookup(struct fs_ctx *c, struct inode *dir, const char *name, struct inode **ret);
