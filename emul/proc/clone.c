@@ -5,6 +5,7 @@
  * then published; so a failure leaves no trace.
  */
 #include <linux/capability.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@
 #define CSIGNAL_MASK 0xffu
 #define PID_NS_LEVELS 32 /* MAX_PID_NS_LEVEL */
 #define XSTATE_ALIGN 64
+#define EFLAGS_TF 0x100u
 
 /* --- checks ----------------------------------------------------------------------------------------------- */
 
@@ -203,7 +205,8 @@ static void copy_regs(struct task *t, struct task *c, const struct clone_request
 {
 	c->regs = t->regs;
 	c->regs.rax = 0;
-	c->regs.orig_rax = ~(uint64_t)0;
+	if (t->tracing.forced_tf)
+		c->regs.rflags &= ~(uint64_t)EFLAGS_TF;
 	if (rq->stack)
 		c->regs.rsp = rq->stack + rq->stack_size;
 	if (rq->flags & CLONE_SETTLS)
@@ -282,6 +285,7 @@ static void add_proc_locked(struct task *t, struct task *c, const struct clone_r
 	n->pgid = p->pgid;
 	n->sid = p->sid;
 	n->parent = rq->flags & CLONE_PARENT ? p->parent : p;
+	n->parent_tid = rq->flags & CLONE_PARENT ? p->parent_tid : t->tid;
 	n->leader = task_get(c);
 	if (n->parent)
 		list_add_tail(&n->parent->children, &n->sibling);
@@ -292,7 +296,7 @@ static void add_proc_locked(struct task *t, struct task *c, const struct clone_r
 }
 
 /* Gives c its id and hangs it into all tables, unless its parent is about to die. */
-static long publish(struct task *t, struct task *c, const struct clone_request *rq, pid_t want)
+static long publish(struct task *t, struct task *c, const struct clone_request *rq, pid_t want, bool traced)
 {
 	struct proc *p = t->proc;
 	long tid;
@@ -319,6 +323,8 @@ static long publish(struct task *t, struct task *c, const struct clone_request *
 		c->fsc.pid = (pid_t)tid;
 		add_proc_locked(t, c, rq);
 	}
+	if (tid > 0 && traced)
+		trace_inherit_locked(t, c);
 	mutex_unlock(&tasks_lock);
 	return tid;
 }
@@ -344,14 +350,24 @@ static int reserve_pidfd(struct task *t, struct task *c, const struct clone_requ
 	return fd;
 }
 
+/* kernel_clone(): the event that a tracer is to see; 0: none. */
+static int event_of(struct task *t, const struct clone_request *rq)
+{
+	int event = rq->flags & CLONE_VFORK	       ? PTRACE_EVENT_VFORK
+		    : rq->exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE
+						 : PTRACE_EVENT_FORK;
+
+	return !(rq->flags & CLONE_UNTRACED) && trace_event_wanted(t, event) ? event : 0;
+}
+
 /* The child is complete but unknown: thread, id, words in memory; then it runs. */
 static long launch(struct task *t, struct task *c, const struct clone_request *rq)
 {
 	struct vfork_done *vfork = NULL;
 	AUTO(file) pidfile = NULL;
 	long tid, want = read_set_tid(t, rq);
+	int event = event_of(t, rq), fd, r;
 	void *xstate;
-	int fd, r;
 
 	if (want < 0)
 		return want;
@@ -361,7 +377,7 @@ static long launch(struct task *t, struct task *c, const struct clone_request *r
 	r = copy_xstate(t, &xstate);
 	if (r == 0)
 		r = task_prepare_thread(c, xstate);
-	tid = r < 0 ? r : publish(t, c, rq, (pid_t)want);
+	tid = r < 0 ? r : publish(t, c, rq, (pid_t)want, event || (rq->flags & CLONE_PTRACE));
 	if (tid < 0) {
 		if (c->start)
 			task_release_thread(c, false);
@@ -380,8 +396,11 @@ static long launch(struct task *t, struct task *c, const struct clone_request *r
 	if (c->proc != t->proc)
 		proc_cpu_limit_changed(c->proc);
 	task_release_thread(c, true);
+	if (event)
+		trace_event(t, event, (unsigned long)tid);
 	if (vfork) {
-		vfork_wait(t, vfork);
+		if (vfork_wait(t, vfork))
+			trace_event(t, PTRACE_EVENT_VFORK_DONE, (unsigned long)tid);
 		vfork_put(vfork);
 	}
 	return tid;

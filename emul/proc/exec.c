@@ -6,6 +6,7 @@
  *
  * Linux: fs/exec.c, fs/binfmt_elf.c, fs/binfmt_script.c; man 2 execve.
  */
+#include <linux/ptrace.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -269,11 +270,8 @@ static int enter_program(struct task *t, struct new_program *n)
 	t->exec_id++;
 	mutex_unlock(&t->lock);
 	mm_put(old);
-	memset(&t->regs, 0, sizeof(t->regs));
-	t->regs.rip = n->entry;
-	t->regs.rsp = n->rsp;
-	t->regs.rflags = 0x202;
-	t->regs.orig_rax = ~(uint64_t)0;
+	t->regs = (struct uregs){ .rip = n->entry, .rsp = n->rsp, .rflags = 0x202, .orig_rax = t->regs.orig_rax };
+	t->tracing.forced_tf = false;
 	t->clear_child_tid = t->robust_list = 0;
 	return 0;
 }
@@ -312,6 +310,7 @@ int task_exec(struct task *t, const struct path *at, const char *name, unsigned 
 {
 	struct new_program n = { 0 };
 	struct exec_args args = { 0 };
+	pid_t old_tid = t->tid;
 	int r = vfs_open_exec(&t->fsc, at, name, walk, &n.file);
 
 	if (r < 0)
@@ -329,5 +328,7 @@ int task_exec(struct task *t, const struct path *at, const char *name, unsigned 
 	log_dbg(PROC, "exec %s: %d", name, r);
 	exec_args_free(&args);
 	new_program_free(&n);
+	if (r == 0)
+		trace_event(t, PTRACE_EVENT_EXEC, (unsigned long)old_tid);
 	return r;
 }

@@ -94,8 +94,10 @@ static bool killed_in_vfork(struct task *t)
 	return leaves;
 }
 
-void vfork_wait(struct task *t, struct vfork_done *v)
+bool vfork_wait(struct task *t, struct vfork_done *v)
 {
+	bool done;
+
 	t->in_vfork = true;
 	mutex_lock(&v->lock);
 	while (!v->done) {
@@ -109,11 +111,13 @@ void vfork_wait(struct task *t, struct vfork_done *v)
 		if (killed)
 			break;
 	}
+	done = v->done;
 	mutex_unlock(&v->lock);
 	t->in_vfork = false;
 	mutex_lock(&t->proc->lock);
 	signal_recalc_locked(t);
 	mutex_unlock(&t->proc->lock);
+	return done;
 }
 
 void vfork_release(struct proc *p)
@@ -147,6 +151,7 @@ void proc_reap_locked(struct proc *p)
 	waitq_wake(&p->exit_wq, 0);
 	pid_remove_proc_locked(p);
 	if (leader) {
+		trace_unlink_locked(leader);
 		pid_remove_locked(leader);
 		task_put(leader); /* the table's */
 		task_put(leader); /* p->leader */
@@ -191,7 +196,8 @@ static void reparent_children_locked(struct proc *p)
 		if (to)
 			list_add_tail(&to->children, &c->sibling);
 		pgrp_check_orphaned_locked(c, p);
-		if (c->zombie && proc_notify_exit_locked(c))
+		/* One that a tracer has not waited for yet is told about then. */
+		if (c->zombie && !c->nzombies && !c->leader->tracing.tracer && proc_notify_exit_locked(c))
 			proc_reap_locked(c);
 	}
 }
@@ -207,8 +213,24 @@ static void proc_died_locked(struct proc *p)
 	mutex_unlock(&p->lock);
 	pgrp_check_orphaned_locked(p, NULL);
 	waitq_wake(&p->exit_wq, 0);
-	if (proc_notify_exit_locked(p))
+	if (!p->nzombies && proc_notify_exit_locked(p))
 		proc_reap_locked(p);
+}
+
+void proc_thread_reaped_locked(struct task *t)
+{
+	struct proc *p = t->proc;
+
+	mutex_assert_held(&tasks_lock);
+	trace_unlink_locked(t);
+	mutex_lock(&p->lock);
+	t->state = TASK_DEAD;
+	p->nzombies--;
+	mutex_unlock(&p->lock);
+	pid_remove_locked(t);
+	if (p->zombie && !p->nzombies && proc_notify_exit_locked(p))
+		proc_reap_locked(p);
+	task_put(t); /* the table's */
 }
 
 /* --- a thread ends ------------------------------------------------------------------------------------------------- */
@@ -272,9 +294,11 @@ static bool leave_locked(struct task *t)
 	usage_thread_gone_locked(t);
 	list_del(&t->thread_node);
 	p->nthreads--;
+	p->nparked -= t->stop_gen == p->stop_gen;
 	pid_ntasks--;
 	sigpending_drop_locked(&t->pending, ~(sigmask_t)0);
-	t->state = t == p->leader ? TASK_ZOMBIE : TASK_DEAD;
+	t->state = t == p->leader || t->tracing.tracer ? TASK_ZOMBIE : TASK_DEAD;
+	p->nzombies += t->state == TASK_ZOMBIE && t != p->leader;
 	waitq_wake(&p->exec_wq, 0);
 	signal_check_stopped_locked(p);
 	if (p->notify_parent)
@@ -309,13 +333,16 @@ void task_teardown(struct task *t)
 	task_drop_resources(t);
 
 	mutex_lock(&tasks_lock);
+	trace_let_go_locked(t);
 	mutex_lock(&p->lock);
 	last = leave_locked(t);
-	findable = t == p->leader;
+	findable = t->state == TASK_ZOMBIE;
 	status = p->exit_status;
 	mutex_unlock(&p->lock);
 	if (!findable)
 		pid_remove_locked(t);
+	else if (t != p->leader)
+		proc_notify_tracer_locked(t, CLD_EXITED);
 	if (last)
 		proc_died_locked(p);
 	mutex_unlock(&tasks_lock);
@@ -341,6 +368,10 @@ static void take_over_leader(struct task *t)
 	mutex_lock(&tasks_lock);
 	mutex_lock(&p->lock);
 	old = p->leader;
+	mutex_unlock(&p->lock);
+	if (old != t)
+		trace_unlink_locked(old);
+	mutex_lock(&p->lock);
 	if (old != t) {
 		pid_remove_locked(old);
 		old->state = TASK_DEAD;

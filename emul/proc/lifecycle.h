@@ -43,10 +43,12 @@ struct vfork_done;
 struct vfork_done *vfork_new(void);
 struct vfork_done *vfork_get(struct vfork_done *v);
 void vfork_put(struct vfork_done *v);
-void vfork_wait(struct task *t, struct vfork_done *v); /* until the child let go, or t is killed */
+bool vfork_wait(struct task *t, struct vfork_done *v); /* until the child let go (true), or t is killed */
 void vfork_release(struct proc *p);              /* p execs or ends: its parent goes on */
 /* Takes zombie p out of all tables; tasks_lock held. p may be gone after it. */
 void proc_reap_locked(struct proc *p);
+/* A traced thread that had ended was waited for; tasks_lock held. t, and with it its process, may be gone after it. */
+void proc_thread_reaped_locked(struct task *t);
 
 /* --- session.c; tasks_lock held ---------------------------------------------------------------------------- */
 bool pgrp_is_orphaned_locked(pid_t pgid, struct proc *without);
@@ -57,6 +59,10 @@ void proc_child_changed(struct proc *parent);    /* wakes wait4; takes parent->l
 /* SIGCHLD and kin about p to its parent; tasks_lock held. true: nobody will wait for it: reap at once. */
 bool proc_notify_exit_locked(struct proc *p);
 void proc_notify_stop(struct proc *p, int why);  /* CLD_STOPPED, CLD_CONTINUED; no lock held */
+void proc_notify_stop_locked(struct proc *p, int why); /* the same with tasks_lock held */
+/* To t's tracer: it has stopped, or as a thread ended (CLD_EXITED...). tasks_lock held. */
+void proc_notify_tracer_locked(struct task *t, int why);
+bool proc_ignores_children(struct proc *p);      /* SIGCHLD ignored, or SA_NOCLDWAIT: no zombies are left to it */
 
 /* --- usage.c ------------------------------------------------------------------------------------------------------ */
 uint64_t task_cpu_ns(struct task *t);            /* CPU time of its host thread; 0 if it has none any more */

@@ -44,15 +44,17 @@ static void park_locked(struct task *t)
 	struct proc *p = t->proc;
 
 	t->state = TASK_STOPPED;
-	p->nparked++;
+	if (t->stop_gen != p->stop_gen) {
+		t->stop_gen = p->stop_gen;
+		p->nparked++;
+	}
 	signal_check_stopped_locked(p);
-	while (p->group_stop && !signal_thread_leaves_locked(t)) {
+	while (p->group_stop && !signal_thread_leaves_locked(t) && !t->tracing.tracer) {
 		if (p->notify_parent)
 			tell_parent_locked(p);
 		else
 			waitq_sleep_uninterruptible(&p->stop_wq, &p->lock, FOREVER);
 	}
-	p->nparked--;
 	t->state = TASK_RUNNING;
 }
 
@@ -63,8 +65,16 @@ static void start_stop_locked(struct proc *p, int sig)
 	log_dbg(SIGNAL, "%d: stops by %d", p->pid, sig);
 	p->group_stop = true;
 	p->stop_signal = sig;
-	list_for_each(t, &p->threads, thread_node)
-		task_kick_locked(t);
+	p->stop_gen++;
+	p->nparked = 0;
+	list_for_each(t, &p->threads, thread_node) {
+		if (t->state == TASK_STOPPED) { /* others' stop, while this one's tracer let it run */
+			t->stop_gen = p->stop_gen;
+			p->nparked++;
+		} else {
+			task_kick_locked(t);
+		}
+	}
 }
 
 /* SIGTSTP and kin do not stop a group that no shell of its session looks after. */
@@ -151,7 +161,13 @@ static bool next_signal(struct task *t, struct ksignal *k)
 			task_exit(t, status);
 			return false;
 		}
-		if (p->group_stop) {
+		if (trace_wants_trap_locked(t)) {
+			mutex_unlock(&p->lock);
+			trace_trap(t);
+			mutex_lock(&p->lock);
+			continue;
+		}
+		if (p->group_stop && !t->tracing.tracer) {
 			park_locked(t);
 			continue;
 		}
@@ -160,6 +176,13 @@ static bool next_signal(struct task *t, struct ksignal *k)
 			k->sig = signal_take_locked(t, ~t->blocked, &k->info);
 		if (!k->sig)
 			break;
+		if (t->tracing.tracer && k->sig != SIGKILL) {
+			mutex_unlock(&p->lock);
+			k->sig = trace_signal(t, k->sig, &k->info);
+			mutex_lock(&p->lock);
+			if (!k->sig)
+				continue;
+		}
 		handler = act_locked(p, k->sig, &k->act);
 	}
 	signal_recalc_locked(t);
@@ -226,6 +249,7 @@ long signal_restart_call(struct task *t)
 
 static void run_handler(struct task *t, const struct ksignal *k)
 {
+	bool step = trace_handler_begins(t);
 	sigmask_t blocked;
 
 	if (sigframe_push(t, k, t->restore_mask ? t->saved_mask : t->blocked) < 0) {
@@ -245,24 +269,31 @@ static void run_handler(struct task *t, const struct ksignal *k)
 		blocked |= SIGMASK(k->sig);
 	signal_set_mask(t, blocked);
 	signal_altstack_autodisarm(t);
+	if (step)
+		trace_handler_entered(t);
 }
 
-void signal_deliver(struct task *t, bool in_call)
+/* A tracer may have made it so, or not so, in a stop. */
+static bool in_call(const struct task *t)
+{
+	return t->regs.orig_rax != ~(uint64_t)0;
+}
+
+void signal_deliver(struct task *t)
 {
 	struct ksignal k;
 
 	do {
 		while (next_signal(t, &k)) {
-			if (in_call)
+			if (in_call(t))
 				restart_before_handler(t, k.act.flags);
-			in_call = false;
 			run_handler(t, &k);
 		}
 		if (t->exiting)
 			return;
-		if (in_call)
+		if (in_call(t))
 			restart_without_handler(t);
-		in_call = false;
+		t->regs.orig_rax = ~(uint64_t)0;
 		if (!t->restore_mask)
 			return;
 		t->restore_mask = false;

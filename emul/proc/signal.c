@@ -22,8 +22,8 @@
  *
  *         for (;;) {
  *                 if (signal_wants_task(t) || restart code in rax)
- *                         signal_deliver(t, in_call);
- *                 in_call = false;
+ *                         signal_deliver(t);
+ *                 t->regs.orig_rax = -1;
  *                 if (t->exiting)
  *                         break;
  *                 vcpu_run(t->vcpu, &t->regs, &ev);
@@ -31,7 +31,6 @@
  *                 case VCPU_SYSCALL:
  *                         t->regs.orig_rax = t->regs.rax;
  *                         t->regs.rax = dispatch(...);
- *                         in_call = t->regs.orig_rax != -1 (rt_sigreturn resets it);
  *                         break;
  *                 case VCPU_EXCEPTION: fault_handle(t, ...); break;
  *                 case VCPU_KICKED: break;
@@ -42,7 +41,7 @@
  *
  *     A signal that comes after the look and before vcpu_run() finds the vCPU kicked.
  *  4. A sleep ends with -ERESTARTSYS while `interrupted` is set. A call that got a restart code must
- *     come through signal_deliver(t, true), which turns it into a repeated call or -EINTR.
+ *     come through signal_deliver(t), which turns it into a repeated call or -EINTR.
  */
 #include "emul/base/err.h"
 #include "emul/base/log.h"
@@ -80,8 +79,8 @@ bool signal_wants_locked(struct task *t)
 	struct proc *p = t->proc;
 
 	mutex_assert_held(&p->lock);
-	return signal_thread_leaves_locked(t) || p->group_stop || p->notify_parent ||
-	       ((t->pending.set | p->pending.set) & ~t->blocked);
+	return signal_thread_leaves_locked(t) || (t->tracing.tracer ? trace_wants_trap_locked(t) : p->group_stop) ||
+	       p->notify_parent || ((t->pending.set | p->pending.set) & ~t->blocked);
 }
 
 void signal_recalc_locked(struct task *t)
@@ -213,6 +212,13 @@ static void continue_locked(struct proc *p)
 
 	drop_everywhere_locked(p, SIGMASK_STOP);
 	p->nconts++;
+	list_for_each(t, &p->threads, thread_node) {
+		if (!t->tracing.seized)
+			continue;
+		t->tracing.trap_notify = true;
+		task_kick_locked(t);
+		waitq_wake(&p->stop_wq, 0);
+	}
 	if (!p->group_stop)
 		return;
 	p->group_stop = false;
@@ -241,6 +247,8 @@ static bool prepare_locked(struct proc *p, struct task *t, int sig, bool forced)
 	/* A blocked one stays: the action may change until it is taken. */
 	if (forced || sig == SIGKILL || (whose && (whose->blocked & SIGMASK(sig))))
 		return true;
+	if (whose && whose->tracing.tracer)
+		return true; /* a tracer sees what is ignored, too */
 	return !ignored_by(p, sig);
 }
 
@@ -248,8 +256,8 @@ static bool can_take(const struct task *t, int sig)
 {
 	if (t->dying)
 		return false;
-	/* A stopped thread takes nothing until SIGCONT, not even a certain death. */
-	return sig == SIGKILL || (t->state != TASK_STOPPED && !(t->blocked & ~t->wanted & SIGMASK(sig)));
+	/* A stopped thread takes nothing until it goes on, not even a certain death. */
+	return sig == SIGKILL || (t->state != TASK_STOPPED && t->state != TASK_TRACED && !(t->blocked & ~t->wanted & SIGMASK(sig)));
 }
 
 /* Which thread gets a signal of the process: the leader if it can, else one that is not busy with another. */
@@ -273,12 +281,14 @@ static struct task *choose_locked(struct proc *p, struct task *t, int sig)
 
 static void wake_for_locked(struct proc *p, struct task *t, int sig)
 {
+	const struct task *whose = t ? t : p->leader;
+	bool traced = whose && whose->tracing.tracer; /* the tracer decides */
 	struct task *to = t ? (can_take(t, sig) ? t : NULL) : choose_locked(p, NULL, sig);
 
 	if (!to)
 		return;
 	/* A certain death begins now, so that no other signal gets in between. Core signals die on delivery. */
-	if (sig == SIGKILL || (!(SIGMASK(sig) & (SIGMASK_CORE | SIGMASK_STOP | SIGMASK_IGNORE)) &&
+	if (sig == SIGKILL || (!traced && !(SIGMASK(sig) & (SIGMASK_CORE | SIGMASK_STOP | SIGMASK_IGNORE)) &&
 			       !(to->wanted & SIGMASK(sig)) && signal_get_action(p, sig).handler == HANDLER_DFL)) {
 		proc_start_exit_locked(p, sig);
 		return;

@@ -74,10 +74,10 @@ void signal_exec(struct task *t); /* handlers to default, altstack off */
 bool signal_wants_task(struct task *t);
 /*
  * Handles everything pending: default actions, stops, handler frames, restart of an interrupted call.
- * in_call: the task returns from a call whose result (maybe -ERESTART*) is in regs.rax and its number in orig_rax.
+ * orig_rax not -1: the task returns from that call, whose result (maybe -ERESTART*) is in rax.
  * After it regs are what the guest runs next, or t->exiting is set.
  */
-void signal_deliver(struct task *t, bool in_call);
+void signal_deliver(struct task *t);
 /* restart_syscall(2): goes on with t->restart. */
 long signal_restart_call(struct task *t);
 /* rt_sigreturn(2): restores everything from the frame; a bad frame is SIGSEGV. rax of the frame is the result. */

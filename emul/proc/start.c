@@ -5,6 +5,7 @@
  * the new thread waits to be released. The parent waits for nothing.
  */
 /* host syscalls: clone3 rt_sigprocmask mmap munmap mprotect */
+#include <linux/ptrace.h>
 #include <stdlib.h>
 
 #include "emul/base/err.h"
@@ -93,6 +94,7 @@ static void run(struct task *t)
 	t->env->task_run(t);
 	if (!t->exiting) /* the loop gave up on it */
 		task_exit(t, SIGKILL);
+	trace_event(t, PTRACE_EVENT_EXIT, (unsigned long)t->exit_code);
 	if (t->env->task_gone)
 		t->env->task_gone(t);
 	task_teardown(t);

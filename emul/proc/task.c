@@ -78,6 +78,7 @@ struct proc *proc_new(struct instance_env *env)
 	waitq_init(&p->exit_wq);
 	idmap_init(&p->timers, 0, INT_MAX, false);
 	p->exit_signal = SIGCHLD;
+	p->stop_gen = 1;
 	p->dumpable = true;
 	p->start_ns = (uint64_t)clock_now(CLOCK_BOOTTIME);
 	p->itimers = itimers_new(p);
@@ -130,6 +131,8 @@ struct task *task_new(struct instance_env *env, struct proc *p)
 	waiter_init(&t->waiter, true);
 	list_init(&t->thread_node);
 	list_init(&t->tid_node);
+	list_init(&t->tracing.tracees);
+	list_init(&t->tracing.node);
 	sigpending_init(&t->pending);
 	mutex_init(&t->lock);
 	t->affinity = env->cpus;

@@ -10,6 +10,7 @@
  *   ipc.c ipc_shm.c ipc_sem.c ipc_undo.c ipc_msg.c   System V IPC (ipc.h)
  *   mqueue.c mqueue_fs.c   POSIX message queues (mqueue.h)
  *   signalfd.c pidfd.c                      files made of tasks     procfs/  /proc and /sys
+ *   ptrace*.c                               tracing: ptrace.h
  *
  * Lock order (outer first): tasks_lock (pid tables, parent/child/thread lists, groups) -> proc->lock (signal actions, shared
  * pending, limits, timers) -> task->lock (small fields read by others) -> futex buckets. All are outside vfs, mm and base locks;
@@ -32,6 +33,7 @@
 #include "emul/base/timer.h"
 #include "emul/base/wait.h"
 #include "emul/mm/mm.h"
+#include "emul/proc/ptrace.h"
 #include "emul/proc/signal.h"
 #include "emul/vfs/fdtab.h"
 #include "emul/vfs/vfs.h"
@@ -92,6 +94,9 @@ struct task {
 	bool dying;                     /* takes no more signals */
 	sigmask_t wanted;               /* sigtimedwait: set that also wakes */
 	enum task_state state;
+	unsigned stop_gen;              /* the group stop that it has taken part in */
+
+	struct tracing tracing;         /* ptrace.h has its locks */
 
 	/* tasks_lock */
 	struct list tid_node;           /* pid.c: hash chain; its reference keeps the task findable */
@@ -131,6 +136,7 @@ struct proc {
 	pid_t pgid, sid;
 	bool did_exec;
 	bool first;                     /* the instance's first one; constant */
+	pid_t parent_tid;               /* the thread that made it; constant */
 
 	/* proc->lock */
 	struct mutex lock;
@@ -144,7 +150,9 @@ struct proc {
 	bool group_exit;                /* exit_group or a fatal signal: threads leave */
 	int exit_status;                /* as wait4 reports it */
 	bool group_stop;                /* threads are to park themselves */
-	unsigned nparked;               /* threads that have */
+	unsigned stop_gen;              /* counts group stops */
+	unsigned nparked;               /* threads that have taken part in this one */
+	unsigned nzombies;              /* ended threads that their tracer has not waited for (also tasks_lock) */
 	unsigned nconts;                /* SIGCONTs sent: one in between cancels a stop */
 	bool stopped, continued, stop_reported, cont_reported; /* stopped: all have */
 	int notify_parent;              /* CLD_STOPPED, CLD_CONTINUED: the next thread in signal_deliver() tells it */

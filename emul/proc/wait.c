@@ -71,10 +71,24 @@ static void send_child_signal(struct proc *parent, int sig, siginfo_t *info)
 	mutex_unlock(&parent->lock);
 }
 
+bool proc_ignores_children(struct proc *p)
+{
+	struct sigact a = signal_get_action(p, SIGCHLD);
+
+	return a.handler == HANDLER_IGN || (a.flags & SA_NOCLDWAIT);
+}
+
+/* Who is told of p's end: while p's leader is traced, the tracer first. */
+static struct proc *who_waits_locked(struct proc *p)
+{
+	return p->leader && p->leader->tracing.tracer ? p->leader->tracing.tracer->proc : p->parent;
+}
+
 bool proc_notify_exit_locked(struct proc *p)
 {
-	struct proc *parent = p->parent;
-	int sig = p->exit_signal;
+	struct proc *parent = who_waits_locked(p);
+	bool traced = p->leader && p->leader->tracing.tracer;
+	int sig = parent == p->parent ? p->exit_signal : SIGCHLD;
 	bool nobody_waits = false;
 	struct sigact a;
 
@@ -83,7 +97,7 @@ bool proc_notify_exit_locked(struct proc *p)
 		return true;
 	a = signal_get_action(parent, SIGCHLD);
 	/* POSIX: a parent that ignores SIGCHLD, or says SA_NOCLDWAIT, leaves no zombies. */
-	if (sig == SIGCHLD && (a.handler == HANDLER_IGN || (a.flags & SA_NOCLDWAIT))) {
+	if (!traced && sig == SIGCHLD && (a.handler == HANDLER_IGN || (a.flags & SA_NOCLDWAIT))) {
 		nobody_waits = true;
 		if (a.handler == HANDLER_IGN)
 			sig = 0;
@@ -97,23 +111,66 @@ bool proc_notify_exit_locked(struct proc *p)
 	return nobody_waits;
 }
 
+static void send_stop_signal(struct proc *to, siginfo_t *info)
+{
+	struct sigact a = signal_get_action(to, SIGCHLD);
+
+	if (a.handler != HANDLER_IGN && !(a.flags & SA_NOCLDSTOP))
+		send_child_signal(to, SIGCHLD, info);
+	proc_child_changed(to);
+}
+
+void proc_notify_stop_locked(struct proc *p, int why)
+{
+	siginfo_t info = child_info(p, why, why == CLD_CONTINUED ? SIGCONT : p->stop_signal);
+
+	mutex_assert_held(&tasks_lock);
+	if (p->parent)
+		send_stop_signal(p->parent, &info);
+}
+
 void proc_notify_stop(struct proc *p, int why)
 {
-	struct proc *parent;
-	struct sigact a;
-
 	mutex_lock(&tasks_lock);
-	parent = p->parent;
-	if (parent) {
-		a = signal_get_action(parent, SIGCHLD);
-		if (a.handler != HANDLER_IGN && !(a.flags & SA_NOCLDSTOP)) {
-			siginfo_t info = child_info(p, why, why == CLD_CONTINUED ? SIGCONT : p->stop_signal);
-
-			send_child_signal(parent, SIGCHLD, &info);
-		}
-		proc_child_changed(parent);
-	}
+	proc_notify_stop_locked(p, why);
 	mutex_unlock(&tasks_lock);
+}
+
+/* --- the tracer is told ------------------------------------------------------------------------------------- */
+
+static siginfo_t thread_info(struct task *t, int code, int status)
+{
+	siginfo_t info = child_info(t->proc, code, status);
+
+	info.si_pid = t->tid;
+	return info;
+}
+
+static siginfo_t thread_exit_info(struct task *t)
+{
+	int s = t->exit_code;
+
+	if (s & 0x7f)
+		return thread_info(t, s & 0x80 ? CLD_DUMPED : CLD_KILLED, s & 0x7f);
+	return thread_info(t, CLD_EXITED, s >> 8 & 0xff);
+}
+
+void proc_notify_tracer_locked(struct task *t, int why)
+{
+	struct task *tracer = t->tracing.tracer;
+	siginfo_t info;
+
+	mutex_assert_held(&tasks_lock);
+	if (!tracer)
+		return;
+	if (why == CLD_EXITED) {
+		info = thread_exit_info(t);
+		send_child_signal(tracer->proc, SIGCHLD, &info);
+		proc_child_changed(tracer->proc);
+		return;
+	}
+	info = thread_info(t, why, (why == CLD_STOPPED ? t->proc->stop_signal : t->tracing.code) & 0x7f);
+	send_stop_signal(tracer->proc, &info);
 }
 
 /* --- wait ----------------------------------------------------------------------------------------------------- */
@@ -173,48 +230,175 @@ static bool take_zombie(struct proc *parent, struct proc *c, struct wait_for *w)
 	return true;
 }
 
-static bool take_stop(struct proc *c, struct wait_for *w)
+static bool take_continued(struct proc *c, struct wait_for *w)
 {
-	bool keep = w->options & WNOWAIT, stopped = false, continued = false;
-	int sig;
+	bool keep = w->options & WNOWAIT, continued = false;
 
 	mutex_lock(&c->lock);
-	sig = c->stop_signal;
-	if ((w->options & WSTOPPED) && c->stopped && !c->stop_reported) {
-		stopped = true;
-		c->stop_reported = !keep;
-	} else if ((w->options & WCONTINUED) && c->continued && !c->cont_reported) {
+	if ((w->options & WCONTINUED) && c->continued && !c->cont_reported) {
 		continued = true;
 		c->cont_reported = !keep;
 		if (!keep)
 			c->continued = false;
 	}
 	mutex_unlock(&c->lock);
-	if (!stopped && !continued)
+	if (!continued)
 		return false;
-	w->info = child_info(c, stopped ? CLD_STOPPED : CLD_CONTINUED, stopped ? sig : SIGCONT);
-	w->status = stopped ? sig << 8 | 0x7f : 0xffff;
+	w->info = child_info(c, CLD_CONTINUED, SIGCONT);
+	w->status = 0xffff;
 	usage_of(c, &w->usage);
 	return true;
 }
 
-/* One look at all children: pid, 0 (none ready), -ECHILD. */
-static long look(struct proc *p, struct wait_for *w)
+/* stops: the caller waits for the group's stops, not as its tracer. */
+static bool take_stop(struct proc *c, struct wait_for *w, bool stops)
 {
-	struct proc *c, *next;
+	bool stopped = false;
+	int sig;
+
+	mutex_lock(&c->lock);
+	sig = c->stop_signal;
+	if (stops && (w->options & WSTOPPED) && c->stopped && !c->stop_reported) {
+		stopped = true;
+		c->stop_reported = !(w->options & WNOWAIT);
+	}
+	mutex_unlock(&c->lock);
+	if (!stopped)
+		return take_continued(c, w);
+	w->info = child_info(c, CLD_STOPPED, sig);
+	w->status = sig << 8 | 0x7f;
+	usage_of(c, &w->usage);
+	return true;
+}
+
+/* --- the children's look, and the tracer's: tasks_lock held ---------------------------------------------------- */
+
+static bool take_child(struct proc *p, struct proc *c, struct wait_for *w)
+{
+	struct task *tracer = c->leader ? c->leader->tracing.tracer : NULL;
+
+	if (c->zombie)
+		/* Whoever else traces it comes first; and threads of it that are traced. */
+		return (w->options & WEXITED) && !c->nzombies && (!tracer || tracer->proc == p) && take_zombie(p, c, w);
+	return take_stop(c, w, !tracer || tracer->proc != p); /* as a tracee it shows more */
+}
+
+static long look_at_children(struct task *t, struct wait_for *w)
+{
+	struct proc *p = t->proc, *c, *next;
 	long r = -ECHILD;
 
-	mutex_lock(&tasks_lock);
 	list_for_each_safe(c, next, &p->children, sibling) {
 		pid_t pid = c->pid;
 
-		if (!is_meant(w, c))
+		if (!is_meant(w, c) || ((w->options & __WNOTHREAD) && c->parent_tid != t->tid))
 			continue;
 		r = 0;
-		if (c->zombie ? (w->options & WEXITED) && take_zombie(p, c, w) : take_stop(c, w)) {
-			r = pid;
+		if (take_child(p, c, w))
+			return pid;
+	}
+	return r;
+}
+
+static bool is_meant_tracee(const struct wait_for *w, struct task *t)
+{
+	switch (w->idtype) {
+	case P_PID: return t->tid == w->id;
+	case P_PGID: return t->proc->pgid == w->id;
+	case P_PIDFD: return t->proc == w->one && t == t->proc->leader;
+	default: return true;
+	}
+}
+
+static bool take_trace_stop(struct task *t, struct wait_for *w)
+{
+	struct tracing *s = &t->tracing;
+	int code = 0;
+
+	mutex_lock(&t->proc->lock);
+	if (t->state == TASK_TRACED && !s->listening && !s->resumed && s->code) {
+		code = s->code;
+		if (!(w->options & WNOWAIT))
+			s->code = 0;
+	}
+	mutex_unlock(&t->proc->lock);
+	if (!code)
+		return false;
+	w->info = thread_info(t, CLD_TRAPPED, code);
+	w->status = code << 8 | 0x7f;
+	usage_of(t->proc, &w->usage);
+	return true;
+}
+
+/* A process that somebody else is the parent of: after its tracer has seen its end, the parent may. */
+static void pass_zombie_on(struct proc *c)
+{
+	trace_unlink_locked(c->leader);
+	if (proc_notify_exit_locked(c))
+		proc_reap_locked(c);
+}
+
+static bool take_traced_zombie(struct proc *p, struct task *t, struct wait_for *w)
+{
+	struct proc *c = t->proc;
+
+	if (!(w->options & WEXITED))
+		return false;
+	if (t != c->leader) {
+		w->info = thread_exit_info(t);
+		w->status = t->exit_code;
+		usage_of(c, &w->usage);
+		if (!(w->options & WNOWAIT))
+			proc_thread_reaped_locked(t);
+		return true;
+	}
+	if (!c->zombie || c->nzombies)
+		return false;
+	if (c->parent == p)
+		return take_zombie(p, c, w);
+	w->info = exit_info(c);
+	w->status = c->exit_status;
+	usage_of(c, &w->usage);
+	if (!(w->options & WNOWAIT))
+		pass_zombie_on(c);
+	return true;
+}
+
+static long look_at_tracees(struct proc *p, struct task *tracer, struct wait_for *w)
+{
+	struct task *t, *next;
+	long r = -ECHILD;
+
+	list_for_each_safe(t, next, &tracer->tracing.tracees, tracing.node) {
+		pid_t tid = t->tid;
+		bool dead = t->state == TASK_ZOMBIE;
+
+		if (!is_meant_tracee(w, t))
+			continue;
+		if (!dead || (w->options & (WEXITED | WCONTINUED)))
+			r = 0;
+		if (dead ? take_traced_zombie(p, t, w) : take_trace_stop(t, w) || (t == t->proc->leader && take_continued(t->proc, w)))
+			return tid;
+	}
+	return r;
+}
+
+/* One look at all: pid, 0 (none ready), -ECHILD. */
+static long look(struct task *t, struct wait_for *w)
+{
+	struct proc *p = t->proc;
+	struct task *each;
+	long r, more;
+
+	mutex_lock(&tasks_lock);
+	r = look_at_children(t, w);
+	list_for_each(each, &p->threads, thread_node) {
+		if (r > 0)
 			break;
-		}
+		if (each != t && (w->options & __WNOTHREAD))
+			continue;
+		more = look_at_tracees(p, each, w);
+		r = more == -ECHILD ? r : more;
 	}
 	mutex_unlock(&tasks_lock);
 	return r;
@@ -232,7 +416,7 @@ static long wait_loop(struct task *t, struct wait_for *w)
 		mutex_lock(&p->lock);
 		seq = p->child_seq;
 		mutex_unlock(&p->lock);
-		r = look(p, w);
+		r = look(t, w);
 		if (r != 0 || (w->options & WNOHANG))
 			return r;
 		if (slept < 0)

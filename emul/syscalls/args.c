@@ -198,15 +198,5 @@ int check_fsize(struct task *t, uint64_t old_size, uint64_t size)
 
 int may_inspect(struct task *t, struct task *target)
 {
-	const struct cred *c = t->fsc.cred;
-	AUTO(cred) o = NULL;
-
-	/* __ptrace_may_access(): one's own threads always */
-	if (t->proc == target->proc || cred_capable(c, CAP_SYS_PTRACE))
-		return 0;
-	o = task_get_cred(target);
-	if (!o || c->uid != o->euid || c->uid != o->suid || c->uid != o->uid || c->gid != o->egid ||
-	    c->gid != o->sgid || c->gid != o->gid)
-		return -EPERM;
-	return target->proc->dumpable ? 0 : -EPERM;
+	return trace_may_access(t->proc->pid, t->fsc.cred, false, target);
 }

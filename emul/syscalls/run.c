@@ -18,31 +18,38 @@ static bool is_restart(uint64_t rax)
 	return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK;
 }
 
-/* true: regs hold the result of a call (rt_sigreturn and execve leave another program state, without one). */
-static bool do_call(struct task *t)
+/* rt_sigreturn leaves another program state, without a call: orig_rax -1. */
+static void call(struct task *t)
 {
 	struct uregs *u = &t->regs;
 	struct sysargs a = { { u->rdi, u->rsi, u->rdx, u->r10, u->r8, u->r9 } };
-	long r;
 
-	u->orig_rax = u->rax;
-	u->rax = (uint64_t)-ENOSYS; /* what a tracer or a signal frame sees meanwhile */
-	r = syscall_dispatch(t, u->orig_rax, &a);
-	u->rax = (uint64_t)r;
-	return u->orig_rax != NO_CALL;
+	u->rax = (uint64_t)syscall_dispatch(t, u->orig_rax, &a);
 }
 
-/* true: it came from a call. */
-static bool handle_event(struct task *t, const struct vcpu_event *ev)
+static void do_call(struct task *t)
+{
+	t->regs.orig_rax = t->regs.rax;
+	t->regs.rax = (uint64_t)-ENOSYS; /* what a tracer or a signal frame sees meanwhile */
+	if (__builtin_expect(!task_wants_every_call(t), 1)) {
+		call(t);
+		return;
+	}
+	if (trace_syscall_enter(t))
+		call(t);
+	trace_syscall_leave(t);
+}
+
+static void handle_event(struct task *t, const struct vcpu_event *ev)
 {
 	switch (ev->kind) {
 	case VCPU_SYSCALL:
-		return do_call(t);
+		do_call(t);
+		break;
 	case VCPU_EXCEPTION:
 		fault_handle(t, ev->vector, ev->error_code, ev->cr2);
 		break;
 	case VCPU_ANSWERED:
-		return true;
 	case VCPU_KICKED:
 		break;
 	case VCPU_LOST_PAGE:
@@ -53,29 +60,37 @@ static bool handle_event(struct task *t, const struct vcpu_event *ev)
 		proc_exit_group(t, SIGKILL);
 		break;
 	}
-	return false;
+}
+
+/* What must be seen here is not answered behind our back. */
+static void choose_server(struct task *t, bool *served)
+{
+	bool want = !strace_on && !stats_on && !task_wants_every_call(t);
+
+	if (want != *served)
+		t->env->platform->ops->vcpu_set_server(t->vcpu, want ? call_serve : NULL, t);
+	*served = want;
 }
 
 void task_run(struct task *t)
 {
 	const struct platform_ops *ops = t->env->platform->ops;
 	struct vcpu_event ev;
-	bool in_call = false;
+	bool served = false;
 
 	if (strace_on)
 		strace_task_new(t);
-	else if (!stats_on)
-		ops->vcpu_set_server(t->vcpu, call_serve, t);
 	for (;;) {
-		if (signal_wants_task(t) || (in_call && is_restart(t->regs.rax)))
-			signal_deliver(t, in_call);
-		t->regs.orig_rax = NO_CALL;
+		if (signal_wants_task(t) || (t->regs.orig_rax != NO_CALL && is_restart(t->regs.rax)))
+			signal_deliver(t);
 		if (t->exiting)
 			break;
+		t->regs.orig_rax = NO_CALL;
+		choose_server(t, &served);
 		ops->vcpu_run(t->vcpu, &t->regs, &ev);
 		if (__builtin_expect(stats_on, 0))
 			stats_exit(ev.kind);
-		in_call = handle_event(t, &ev);
+		handle_event(t, &ev);
 	}
 	if (strace_on)
 		strace_task_gone(t);

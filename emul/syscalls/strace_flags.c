@@ -19,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -137,6 +138,14 @@ static const struct name fadvices[] = {
 static const struct name policies[] = { N(SCHED_OTHER), N(SCHED_FIFO), N(SCHED_RR), N(SCHED_BATCH), N(SCHED_IDLE), END };
 static const struct name itimers[] = { N(ITIMER_REAL), N(ITIMER_VIRTUAL), N(ITIMER_PROF), END };
 static const struct name usages[] = { N(RUSAGE_SELF), { (uint64_t)-1, "RUSAGE_CHILDREN" }, N(RUSAGE_THREAD), END };
+static const struct name ptraces[] = {
+	N(PTRACE_TRACEME), N(PTRACE_PEEKTEXT), N(PTRACE_PEEKDATA), N(PTRACE_PEEKUSER), N(PTRACE_POKETEXT), N(PTRACE_POKEDATA),
+	N(PTRACE_POKEUSER), N(PTRACE_CONT), N(PTRACE_KILL), N(PTRACE_SINGLESTEP), N(PTRACE_GETREGS), N(PTRACE_SETREGS),
+	N(PTRACE_GETFPREGS), N(PTRACE_SETFPREGS), N(PTRACE_ATTACH), N(PTRACE_DETACH), N(PTRACE_SYSCALL), N(PTRACE_SYSEMU),
+	N(PTRACE_SETOPTIONS), N(PTRACE_GETEVENTMSG), N(PTRACE_GETSIGINFO), N(PTRACE_SETSIGINFO), N(PTRACE_GETREGSET),
+	N(PTRACE_SETREGSET), N(PTRACE_SEIZE), N(PTRACE_INTERRUPT), N(PTRACE_LISTEN), N(PTRACE_PEEKSIGINFO), N(PTRACE_GETSIGMASK),
+	N(PTRACE_SETSIGMASK), N(PTRACE_GET_SYSCALL_INFO), END,
+};
 static const struct name membarriers[] = {
 	N(MEMBARRIER_CMD_QUERY), N(MEMBARRIER_CMD_GLOBAL), N(MEMBARRIER_CMD_PRIVATE_EXPEDITED), N(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED), END,
 };
@@ -160,6 +169,7 @@ static const struct { enum arg_kind kind; bool bits; const char *none; const str
 	{ TIMER_FLAGS, true, "0", timer_flags }, { FLOCK_OP, true, "0", flocks }, { FADVICE, false, NULL, fadvices },
 	{ SCHED_POLICY, false, NULL, policies }, { ITIMER_WHICH, false, NULL, itimers }, { RUSAGE_WHO, false, NULL, usages },
 	{ MEMBARRIER_CMD, true, "MEMBARRIER_CMD_QUERY", membarriers },
+	{ PTRACE_OP, false, NULL, ptraces },
 };
 
 static void put_bits(struct trace_text *s, const struct name *n, uint64_t v, const char *none)

@@ -148,6 +148,7 @@ static const char *state_word(char s)
 	switch (s) {
 	case 'R': return "R (running)";
 	case 'S': return "S (sleeping)";
+	case 'D': return "D (disk sleep)";
 	case 'T': return "T (stopped)";
 	case 't': return "t (tracing stop)";
 	case 'Z': return "Z (zombie)";
@@ -257,8 +258,8 @@ int show_status(struct pnode *n, struct fs_ctx *c, struct seq *out)
 	if (fs)
 		seq_printf(out, "\nUmask:\t%04o", fs->umask);
 	fs_put(fs);
-	seq_printf(out, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_word(f.state), f.tgid,
-		   f.pid, f.ppid);
+	seq_printf(out, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_word(f.state), f.tgid,
+		   f.pid, f.ppid, trace_tracer_pid(t));
 	show_ids(out, t);
 	seq_printf(out, "FDSize:\t%u\n", fds ? fdtab_size(fds) : 0);
 	show_groups(out, t);
