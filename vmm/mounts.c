@@ -13,6 +13,7 @@
 
 #include "emul/base/err.h"
 #include "emul/proc/mqueue.h"
+#include "emul/vfs/tty/tty.h"
 #include "vmm/mounts.h"
 
 #define STATUS_VMRUN 125
@@ -83,6 +84,9 @@ static int mount_kernel_trees(struct instance_env *env, struct instance_error *e
 		return -1;
 	r = devfs_new(env->vfs, &s);
 	if (mount_own(env, "/dev", r, s, "devtmpfs", ST_NOSUID, err) < 0)
+		return -1;
+	r = devpts_new(env->vfs, &s);
+	if (mount_own(env, "/dev/pts", r, s, "devpts", ST_NOSUID | ST_NOEXEC, err) < 0)
 		return -1;
 	r = tmpfs_new(env->vfs, env->memory_limit / 2, 01777, &s);
 	if (mount_own(env, "/dev/shm", r, s, "tmpfs", ST_NOSUID | ST_NODEV, err) < 0)

@@ -77,7 +77,9 @@ static long clone_file(struct task *t, struct file *f, int fd)
 
 static long ask_file(struct task *t, struct file *f, unsigned cmd, gva_t arg)
 {
-	const struct ioctl_ctx c = { .mm = t->mm, .fsc = &t->fsc, .task = t };
+	const struct ioctl_ctx c = {
+		.mm = t->mm, .fsc = &t->fsc, .task = t, .fds = t->fds, .limit_nofile = (int)MIN(proc_rlimit(t->proc, RLIMIT_NOFILE), (uint64_t)INT_MAX),
+	};
 
 	return f->ops->ioctl ? f->ops->ioctl(f, cmd, arg, &c) : -ENOTTY;
 }

@@ -9,7 +9,7 @@
 
 static const struct { const char *name; mode_t mode; unsigned major, minor; } nodes[] = {
 	{ "null", 0666, 1, 3 }, { "zero", 0666, 1, 5 }, { "full", 0666, 1, 7 }, { "random", 0666, 1, 8 },
-	{ "urandom", 0666, 1, 9 }, { "tty", 0666, 5, 0 },
+	{ "urandom", 0666, 1, 9 }, { "tty", 0666, 5, 0 }, { "ptmx", 0666, 5, 2 },
 };
 static const struct { const char *name, *target; } links[] = {
 	{ "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },

@@ -11,6 +11,7 @@
 #include "emul/mm/memobj.h"
 #include "emul/vfs/hooks.h"
 #include "emul/vfs/inode.h"
+#include "emul/vfs/tty/tty.h"
 
 #define DEVICES_MAX 32
 
@@ -162,6 +163,8 @@ int device_open(struct fs_ctx *c, mode_t type, dev_t rdev, unsigned flags, struc
 				return open_memory(c, memory_devices[i].ops, flags, ret);
 	if (rdev == makedev(5, 0))
 		return tty_open_hook ? tty_open_hook(c, flags, ret) : -ENXIO;
+	if (rdev == makedev(5, 2))
+		return ptmx_open(c, flags, ret);
 	for (unsigned i = 0; i < nothers; i++)
 		if (others[i].rdev == rdev)
 			return others[i].open(c, flags, ret);

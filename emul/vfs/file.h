@@ -19,6 +19,7 @@
 #include "emul/base/wait.h"
 
 struct dentry;
+struct fdtab;
 struct file;
 struct fs_ctx;
 struct inode;
@@ -32,7 +33,7 @@ struct dirsink {
 };
 
 /* Arguments of ioctl that need the caller's world. */
-struct ioctl_ctx { struct mm *mm; struct fs_ctx *fsc; void *task; };
+struct ioctl_ctx { struct mm *mm; struct fs_ctx *fsc; void *task; struct fdtab *fds; int limit_nofile; };
 
 /* A NULL entry means Linux's error: read/write -EINVAL, lseek -ESPIPE, mmap -ENODEV, ioctl -ENOTTY, fsync -EINVAL,
  * readdir -ENOTDIR, truncate -EINVAL, fallocate -ENODEV (or -ESPIPE for pipes), poll: always ready for reading and writing. */

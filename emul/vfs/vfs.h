@@ -7,6 +7,7 @@
  *   pseudo.h  file systems whose files are made by functions (proc, sys)
  *   path.c walk   mount.c mount table   inode.c dentry.c caches   perm.c   namei.c the calls below   lock.c
  *   hostfs/ passthrough beneath a host directory   overlay/ host below, memory above   tmpfs.c devfs.c
+ *   tty/ terminals, devpts
  *   pipe.c fifo.c eventfd.c timerfd.c memfd.c epoll.c poll.c notify.c (inotify)  hostfd.c (descriptors we were given)
  *
  * Objects. A `mount` is a file system at a place. A `dentry` is a name in a directory, with a parent, and caches one
@@ -141,7 +142,5 @@ mode_t vfs_mode(const struct path *p);  /* st_mode of the inode */
 dev_t vfs_dev(const struct path *p);
 uint64_t vfs_ino(const struct path *p);
 bool vfs_same_inode(const struct path *a, const struct path *b);
-
-/* /dev/tty, job control and terminals hang themselves in here (hooks.h, later). */
 
 #endif
