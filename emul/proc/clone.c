@@ -284,6 +284,7 @@ static void add_proc_locked(struct task *t, struct task *c, const struct clone_r
 	n->pid = c->tid;
 	n->pgid = p->pgid;
 	n->sid = p->sid;
+	ctty_inherit_locked(n, p);
 	n->parent = rq->flags & CLONE_PARENT ? p->parent : p;
 	n->parent_tid = rq->flags & CLONE_PARENT ? p->parent_tid : t->tid;
 	n->leader = task_get(c);

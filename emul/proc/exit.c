@@ -206,6 +206,7 @@ static void proc_died_locked(struct proc *p)
 {
 	mutex_assert_held(&tasks_lock);
 	log_dbg(PROC, "%d: process ends, status %#x", p->pid, p->exit_status);
+	ctty_leader_exits_locked(p);
 	reparent_children_locked(p);
 	mutex_lock(&p->lock);
 	p->zombie = true;

@@ -29,6 +29,7 @@ struct proc *proc_new(struct instance_env *env);
 struct sighand *sighand_new(void);
 struct sighand *sighand_get(struct sighand *s);
 void sighand_put(struct sighand *s);
+void task_set_current(struct task *t);
 void task_drop_resources(struct task *t);        /* mm, descriptors, cwd: own thread, or not started */
 
 /* --- start.c: host threads ----------------------------------------------------------------------------- */
@@ -51,7 +52,16 @@ void proc_thread_reaped_locked(struct task *t);
 
 /* --- session.c; tasks_lock held ---------------------------------------------------------------------------- */
 bool pgrp_is_orphaned_locked(pid_t pgid, struct proc *without);
+void pgrp_signal_locked(pid_t pgid, int sig);    /* from the kernel */
+pid_t pgrp_session_locked(pid_t pgid);           /* of the group, or of the process that it is named after; -1: there is neither */
+void proc_signal_kernel(struct proc *p, int sig);
 void pgrp_check_orphaned_locked(struct proc *child, struct proc *dying); /* SIGHUP, SIGCONT to stopped jobs that lose their shell */
+
+/* --- ctty.c; tasks_lock held ------------------------------------------------------------------------------------ */
+void ctty_boot(void);                            /* no lock held; before the first task */
+void ctty_inherit_locked(struct proc *child, struct proc *parent);
+void ctty_drop_locked(struct proc *p);           /* setsid */
+void ctty_leader_exits_locked(struct proc *p);   /* SIGHUP to the foreground, the session loses its terminal */
 
 /* --- wait.c ---------------------------------------------------------------------------------------------------- */
 void proc_child_changed(struct proc *parent);    /* wakes wait4; takes parent->lock */

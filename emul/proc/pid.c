@@ -36,6 +36,7 @@ int tasks_boot(struct instance_env *env)
 	wrapped = false;
 	futex_boot();
 	ipc_boot(env);
+	ctty_boot();
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Process groups and sessions: kernel/sys.c (setpgid, setsid), kernel/exit.c (orphaned groups). */
+/* Process groups and sessions: kernel/sys.c (setpgid, setsid), kernel/exit.c (orphaned groups). Their terminals: ctty.c. */
 #include "emul/base/err.h"
 #include "emul/proc/lifecycle.h"
 
@@ -34,6 +34,7 @@ long proc_setsid(struct task *t)
 		r = -EPERM;
 	} else {
 		p->sid = p->pgid = p->pid;
+		ctty_drop_locked(p);
 	}
 	mutex_unlock(&tasks_lock);
 	return r;
@@ -115,13 +116,21 @@ long proc_getsid(struct task *t, pid_t pid)
 
 /* --- orphaned groups: nobody of the same session outside of the group is parent of a member ----------------- */
 
+/* The instance's first process has no parent inside; outside it may be a job of its caller's shell. */
+static bool has_shell(const struct proc *p)
+{
+	if (!p->parent)
+		return p->first && p->env->has_shell;
+	return p->parent->pgid != p->pgid && p->parent->sid == p->sid;
+}
+
 bool pgrp_is_orphaned_locked(pid_t pgid, struct proc *without)
 {
 	struct proc *p;
 
 	mutex_assert_held(&tasks_lock);
 	list_for_each(p, &pid_procs, all_node)
-		if (p->pgid == pgid && p != without && !p->zombie && p->parent && p->parent->pgid != pgid && p->parent->sid == p->sid)
+		if (p->pgid == pgid && p != without && !p->zombie && has_shell(p))
 			return false;
 	return true;
 }
@@ -144,14 +153,29 @@ static bool has_stopped_job(pid_t pgid)
 	return false;
 }
 
-static void signal_group_locked(pid_t pgid, int sig)
+void proc_signal_kernel(struct proc *p, int sig)
 {
 	siginfo_t info = { .si_signo = sig, .si_code = SI_KERNEL };
+
+	signal_send_proc(p, sig, &info);
+}
+
+void pgrp_signal_locked(pid_t pgid, int sig)
+{
 	struct proc *p;
 
+	mutex_assert_held(&tasks_lock);
 	list_for_each(p, &pid_procs, all_node)
 		if (p->pgid == pgid)
-			signal_send_proc(p, sig, &info);
+			proc_signal_kernel(p, sig);
+}
+
+pid_t pgrp_session_locked(pid_t pgid)
+{
+	struct proc *p = any_of_group(pgid);
+	struct task *t = p ? NULL : pid_lookup_locked(pgid);
+
+	return p ? p->sid : t ? t->proc->sid : -1;
 }
 
 void pgrp_check_orphaned_locked(struct proc *child, struct proc *dying)
@@ -164,6 +188,6 @@ void pgrp_check_orphaned_locked(struct proc *child, struct proc *dying)
 		return;
 	if (!pgrp_is_orphaned_locked(pgid, ignored) || !has_stopped_job(pgid))
 		return;
-	signal_group_locked(pgid, SIGHUP);
-	signal_group_locked(pgid, SIGCONT);
+	pgrp_signal_locked(pgid, SIGHUP);
+	pgrp_signal_locked(pgid, SIGCONT);
 }

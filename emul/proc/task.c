@@ -15,6 +15,7 @@
 #include "emul/proc/signal_internal.h"
 #include "emul/proc/task.h"
 #include "emul/proc/timers.h"
+#include "emul/vfs/tty/tty.h"
 
 static _Thread_local struct task *self;
 
@@ -106,6 +107,7 @@ void proc_put(struct proc *p)
 	vfork_put(p->vfork);
 	path_put(&p->exe);
 	free(p->auxv);
+	tty_put(p->ctty);
 	waitq_fini(&p->child_wq);
 	waitq_fini(&p->stop_wq);
 	waitq_fini(&p->exec_wq);

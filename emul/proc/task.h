@@ -3,7 +3,7 @@
  * emul/proc: processes and what happens to them. `task` = a thread (its own host thread and vCPU), `proc` = a thread group.
  *
  *   task.c pid.c    life and look-up        clone.c start.c exit.c wait.c   birth, host threads, death, reaping
- *   exec.c elf.c stack.c          a new program           session.c  process groups, sessions
+ *   exec.c elf.c stack.c          a new program           session.c ctty.c  process groups, sessions, terminals
  *   signal.c sigqueue.c sigaction.c sigsend.c sigdeliver.c sigwait.c sigframe.c fault.c  signals (signal.c has the theory)
  *   itimer.c posix_timer.c cputimer.c  timers that signal                 clock.c sleep.c  clocks and sleeping
  *   futex.c futex_waitv.c futex_pi.c robust.c  user-space locks        cred.c rlimit.c sched.c prctl.c usage.c
@@ -41,6 +41,7 @@
 struct instance_env; /* constant facts of the instance, below */
 struct proc;
 struct task;
+struct tty;
 
 #define TASK_COMM_LEN 16
 #define NR_RLIMITS RLIM_NLIMITS
@@ -134,6 +135,8 @@ struct proc {
 	struct list children, sibling;
 	struct list all_node;           /* pid.c: all processes; its reference goes when the process is reaped */
 	pid_t pgid, sid;
+	struct tty *ctty;               /* counted; NULL: none */
+	pid_t old_tty_pgid;             /* a session leader whose terminal was hung up: who was in front */
 	bool did_exec;
 	bool first;                     /* the instance's first one; constant */
 	pid_t parent_tid;               /* the thread that made it; constant */
@@ -195,6 +198,9 @@ struct instance_env {
 	cpu_set_t cpus;                             /* host CPUs that the instance may use */
 	uint64_t memory_limit;
 	int max_tasks;
+	bool has_shell;                             /* the caller is a job of a shell: the first process's group can be stopped */
+	/* The first process was stopped (CLD_STOPPED, by sig) or goes on; tasks_lock held: must not block. May be NULL. */
+	void (*on_first_stop)(struct instance_env *env, int why, int sig);
 };
 
 /* --- pid.c, task.c ------------------------------------------------------------------------------ */
@@ -223,7 +229,6 @@ char task_state_char(struct task *t);   /* R S D T t Z X of /proc/PID/stat */
 /* Wakes t out of the guest and out of any sleep: it looks at its signals. Takes proc->lock. */
 void task_kick(struct task *t);
 struct task *task_current(void); /* whose host thread this is; NULL: none. For file operations that Linux answers by `current` */
-void task_set_current(struct task *t); /* by its host thread, and by a helper thread around a call of t */
 uint64_t proc_rlimit(struct proc *p, int resource); /* soft limit */
 
 /* --- clone.c, exit.c, wait.c ----------------------------------------------------------------------- */
@@ -316,6 +321,8 @@ long proc_setsid(struct task *t);
 long proc_setpgid(struct task *t, pid_t pid, pid_t pgid);
 long proc_getpgid(struct task *t, pid_t pid);
 long proc_getsid(struct task *t, pid_t pid);
+void ctty_give(struct proc *p, struct tty *t); /* its controlling terminal, with its group in front */
+void ctty_facts_locked(struct proc *p, unsigned *ret_nr, pid_t *ret_pgrp); /* tty_nr, tpgid of /proc/PID/stat; tasks_lock held */
 
 /* --- files made of tasks ----------------------------------------------------------------------------------- */
 int signalfd_new(struct task *t, sigmask_t mask, int flags, struct file **ret);

@@ -122,9 +122,12 @@ static void send_stop_signal(struct proc *to, siginfo_t *info)
 
 void proc_notify_stop_locked(struct proc *p, int why)
 {
-	siginfo_t info = child_info(p, why, why == CLD_CONTINUED ? SIGCONT : p->stop_signal);
+	int sig = why == CLD_CONTINUED ? SIGCONT : p->stop_signal;
+	siginfo_t info = child_info(p, why, sig);
 
 	mutex_assert_held(&tasks_lock);
+	if (p->first && p->env->on_first_stop)
+		p->env->on_first_stop(p->env, why, sig);
 	if (p->parent)
 		send_stop_signal(p->parent, &info);
 }

@@ -14,7 +14,8 @@ typedef unsigned long long ull;
 /* Facts gathered under proc->lock, before anything is printed. */
 struct facts {
 	char state;
-	pid_t pid, tgid, ppid, pgid, sid;
+	pid_t pid, tgid, ppid, pgid, sid, tty_pgrp;
+	unsigned tty_nr;
 	unsigned threads;
 	sigmask_t pending, shared_pending, blocked, ignored, caught;
 	uint64_t utime, stime, minflt, majflt, child_utime, child_stime, child_minflt, child_majflt, nvcsw, nivcsw;
@@ -69,6 +70,7 @@ static void gather(struct pnode *n, struct facts *f)
 	mutex_lock(&tasks_lock);
 	f->pgid = p->pgid;
 	f->sid = p->sid;
+	ctty_facts_locked(p, &f->tty_nr, &f->tty_pgrp);
 	mutex_unlock(&tasks_lock);
 	task_usage(t, task_node(n)->thread ? RUSAGE_THREAD : RUSAGE_SELF, &usage); /* brings the counters up to date */
 	mutex_lock(&p->lock);
@@ -116,8 +118,8 @@ int show_stat(struct pnode *n, struct fs_ctx *c, struct seq *out)
 	gather(n, &f);
 	task_comm(t, comm);
 	prio = f.policy == SCHED_FIFO || f.policy == SCHED_RR ? -1 - f.priority : 20 + f.nice;
-	seq_printf(out, "%d (%s) %c %d %d %d 0 -1 4194304 %llu %llu %llu %llu ", f.pid, comm, f.state, f.ppid, f.pgid, f.sid,
-		   (ull)f.minflt, (ull)f.child_minflt, (ull)f.majflt, (ull)f.child_majflt);
+	seq_printf(out, "%d (%s) %c %d %d %d %d %d 4194304 %llu %llu %llu %llu ", f.pid, comm, f.state, f.ppid, f.pgid, f.sid,
+		   (int)f.tty_nr, f.tty_pgrp, (ull)f.minflt, (ull)f.child_minflt, (ull)f.majflt, (ull)f.child_majflt);
 	seq_printf(out, "%llu %llu %lld %lld %d %d %u 0 %llu ", TICKS(f.utime), TICKS(f.stime), (long long)TICKS(f.child_utime),
 		   (long long)TICKS(f.child_stime), prio, f.nice, f.threads, TICKS(f.start_ns));
 	seq_printf(out, "%llu %llu %llu %llu %llu %llu 0 0 ", (ull)f.mem.total_vm, (ull)rss(&f) >> PAGE_SHIFT,
