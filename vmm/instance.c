@@ -17,14 +17,15 @@
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "emul/base/err.h"
 #include "emul/base/log.h"
 #include "emul/mm/usercopy.h"
-#include "emul/net/net.h"
 #include "emul/proc/task.h"
 #include "emul/syscalls/syscalls.h"
+#include "vmm/console.h"
 #include "vmm/instance.h"
 #include "vmm/mounts.h"
 #include "vmm/platform_kvm.h"
@@ -37,7 +38,8 @@ struct instance {
 	struct instance_env env;
 	struct utsname uts;
 	struct task *first;
-	int done_fd;
+	int done_fd, stop_fd;
+	struct console *console;
 	_Atomic int status;
 };
 
@@ -60,6 +62,18 @@ static void last_exit(struct instance_env *env, int status)
 	atomic_store(&in->status, status);
 	if (write(in->done_fd, &one, sizeof(one)) < 0)
 		log_warn("cannot report the end of the program");
+}
+
+/* Only what its terminal did to it: who stops it from inside will continue it from inside. */
+static void first_stop(struct instance_env *env, int why, int sig)
+{
+	struct instance *in = container_of(env, struct instance, env);
+	uint64_t n = (uint64_t)sig;
+
+	if (why != CLD_STOPPED || !in->console || !env->has_shell || (sig != SIGTSTP && sig != SIGTTIN && sig != SIGTTOU))
+		return;
+	if (write(in->stop_fd, &n, sizeof(n)) < 0)
+		log_warn("cannot report that the program stopped");
 }
 
 static uint64_t default_memory(void)
@@ -89,7 +103,7 @@ static int boot_machine(struct instance *in, const struct instance_config *cfg, 
 	return 0;
 }
 
-static int boot_tasks(struct instance *in, struct instance_error *err)
+static int boot_tasks(struct instance *in, const struct instance_config *cfg, struct instance_error *err)
 {
 	struct instance_env *env = &in->env;
 
@@ -98,16 +112,18 @@ static int boot_tasks(struct instance *in, struct instance_error *err)
 	env->uts = &in->uts;
 	env->task_run = task_run;
 	env->on_last_exit = last_exit;
+	env->on_first_stop = first_stop;
+	env->has_shell = cfg->has_shell;
 	env->max_tasks = 4096;
 	if (sched_getaffinity(0, sizeof(env->cpus), &env->cpus) < 0)
 		CPU_SET(0, &env->cpus);
-	if (tasks_boot(env) < 0 || net_boot(env) < 0)
+	if (tasks_boot(env) < 0)
 		return fail(err, STATUS_VMRUN, "out of memory");
 	return 0;
 }
 
 /* The descriptors that the caller left open for the program: all without close-on-exec, as execve would. */
-static int inherit_descriptors(struct fdtab *tab)
+static int inherit_descriptors(struct instance *in, struct fdtab *tab)
 {
 	DIR *d = opendir("/proc/self/fd");
 	struct dirent *e;
@@ -124,7 +140,10 @@ static int inherit_descriptors(struct fdtab *tab)
 		flags = fcntl(fd, F_GETFD);
 		if (flags < 0 || (flags & FD_CLOEXEC))
 			continue;
-		r = hostfd_new(fd, &f);
+		if (in->console && console_is(in->console, fd))
+			r = console_open(in->console, in->env.vfs, fd, &f);
+		else
+			r = hostfd_new(fd, &f);
 		if (r == 0)
 			r = fdtab_replace(tab, fd, f, false, INT_MAX);
 		if (fd > 2)
@@ -236,6 +255,15 @@ static int load_program(struct instance *in, const struct instance_config *cfg, 
 	return fail(err, STATUS_NOT_EXECUTABLE, "%s: cannot run: %s", name, strerror(-r));
 }
 
+/* The caller's terminal becomes the program's. */
+static int boot_console(struct instance *in, const struct instance_config *cfg, const struct cred *cred, struct instance_error *err)
+{
+	struct fs_ctx c = { .vfs = in->env.vfs, .cred = cred, .limit_fsize = UINT64_MAX };
+	int r = cfg->console < 0 ? 0 : console_new(&c, cfg->console, &in->console);
+
+	return r < 0 ? fail(err, STATUS_VMRUN, "cannot use the terminal: %s", strerror(-r)) : 0;
+}
+
 static int first_task(struct instance *in, const struct instance_config *cfg, struct instance_error *err)
 {
 	AUTO_PATH root = PATH_INIT, cwd = PATH_INIT;
@@ -245,14 +273,20 @@ static int first_task(struct instance *in, const struct instance_config *cfg, st
 
 	if (!fds || !cred)
 		return fail(err, STATUS_VMRUN, "out of memory");
-	r = inherit_descriptors(fds);
+	if (boot_console(in, cfg, cred, err) < 0)
+		return -1;
+	r = inherit_descriptors(in, fds);
 	if (r < 0)
 		return fail(err, STATUS_VMRUN, "cannot take over open descriptors: %s", strerror(-r));
 	vfs_root(in->env.vfs, &root);
 	if (mounts_cwd(&in->env, cfg, &cwd) < 0)
 		return fail(err, STATUS_VMRUN, "%s: no such directory inside: choose one with --cwd", cfg->cwd);
 	r = task_first(&in->env, cred, &root, &cwd, fds, &in->first);
-	return r < 0 ? fail(err, STATUS_VMRUN, "cannot create the first process: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return fail(err, STATUS_VMRUN, "cannot create the first process: %s", strerror(-r));
+	if (in->console && tcgetsid(cfg->console) == getsid(0)) /* the caller's controlling terminal, not just any */
+		ctty_give(in->first->proc, console_tty(in->console));
+	return 0;
 }
 
 /* The program has its own limits by now: this one is the VMM's, which holds a host descriptor for each file in use. */
@@ -282,9 +316,10 @@ int instance_new(const struct instance_config *cfg, struct instance **ret, struc
 		return fail(err, STATUS_VMRUN, "out of memory");
 	set_heap_policy();
 	in->done_fd = eventfd(0, EFD_CLOEXEC);
-	if (in->done_fd < 0)
+	in->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (in->done_fd < 0 || in->stop_fd < 0)
 		return fail(err, STATUS_VMRUN, "eventfd: %s", strerror(errno));
-	if (boot_machine(in, cfg, err) < 0 || mounts_setup(&in->env, cfg, err) < 0 || boot_tasks(in, err) < 0 ||
+	if (boot_machine(in, cfg, err) < 0 || mounts_setup(&in->env, cfg, err) < 0 || boot_tasks(in, cfg, err) < 0 ||
 	    first_task(in, cfg, err) < 0 || load_program(in, cfg, err) < 0)
 		return -1;
 	raise_descriptor_limit();
@@ -314,6 +349,23 @@ void instance_signal(struct instance *in, int sig)
 	siginfo_t info = { .si_signo = sig, .si_code = SI_USER };
 
 	signal_send_proc(in->first->proc, sig, &info);
+}
+
+void instance_signal_group(struct instance *in, int sig)
+{
+	pid_t pgid = (pid_t)proc_getpgid(in->first, 0);
+
+	signal_send_group(pgid, sig, NULL);
+}
+
+struct console *instance_console(struct instance *in)
+{
+	return in->console;
+}
+
+int instance_stop_fd(struct instance *in)
+{
+	return in->stop_fd;
 }
 
 const char *instance_platform_name(struct instance *in)

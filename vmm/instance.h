@@ -27,6 +27,8 @@ struct instance_config {
 	unsigned nvolumes;
 	char **argv;              /* argv[0] is looked up along PATH of envp, in the instance's own files */
 	char **envp;
+	int console;              /* the terminal that the program shall run on, as it is now (0 to 2); -1: none */
+	bool has_shell;           /* somebody would continue us if we stopped: the program may be stopped */
 };
 
 /* Why an instance could not start: one line, and the exit status that convention gives it. */
@@ -42,6 +44,12 @@ int instance_done_fd(struct instance *in);
 int instance_status(struct instance *in);
 /* Hands a signal that vmrun got to the first program. */
 void instance_signal(struct instance *in, int sig);
+/* To the group that the first program is in. */
+void instance_signal_group(struct instance *in, int sig);
+/* The console; NULL: there is none. */
+struct console *instance_console(struct instance *in);
+/* Readable when the first program was stopped by its terminal, which is to stop who waits for it: 8 bytes, the signal. */
+int instance_stop_fd(struct instance *in);
 /* Which kind of KVM runs it ("kvm/hardware", ...). */
 const char *instance_platform_name(struct instance *in);
 

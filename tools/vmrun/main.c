@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -17,6 +18,8 @@
 #include "emul/base/log.h"
 #include "emul/syscalls/syscalls.h"
 #include "tools/vmrun/options.h"
+#include "tools/vmrun/terminal.h"
+#include "vmm/console.h"
 
 #define STATUS_VMRUN 125
 
@@ -69,7 +72,7 @@ static char **build_environment(const struct options *o)
 /* Signals that somebody sends to vmrun are meant for the program. */
 static int take_signals(void)
 {
-	static const int handed_on[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT };
+	static const int handed_on[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -81,17 +84,97 @@ static int take_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void wait_for_end(struct instance *in, int sigfd)
+/* --- on a terminal ------------------------------------------------------------------------------------- */
+
+#define LOOK_AGAIN_MS 250
+
+/* In our hands again, or for the first time. false: we are in the background. */
+static bool enter_terminal(struct instance *in)
 {
-	struct pollfd p[2] = { { .fd = instance_done_fd(in), .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
+	bool ours = terminal_raw();
+
+	console_input(instance_console(in), ours);
+	return ours;
+}
+
+static void size_changed(struct instance *in)
+{
+	struct winsize ws;
+
+	if (ioctl(terminal_find(), TIOCGWINSZ, &ws) == 0)
+		console_resize(instance_console(in), &ws);
+}
+
+/* The program was stopped from its terminal: so are we, and all of our job, for whoever waits for it. */
+static void stop_like(struct instance *in, int sig)
+{
+	sigset_t set;
+
+	console_input(instance_console(in), false);
+	console_drain(instance_console(in));
+	terminal_restore();
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	signal(sig, SIG_DFL);
+	kill(0, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here we stop */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* true: done with. */
+static bool terminal_signal(struct instance *in, int sig, bool *ours)
+{
+	switch (sig) {
+	case SIGWINCH:
+		size_changed(in);
+		return true;
+	case SIGCONT:
+		*ours = enter_terminal(in);
+		size_changed(in);
+		instance_signal_group(in, sig);
+		return true;
+	case SIGTTIN:
+	case SIGTTOU: /* of our own doing */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* --- until it ends ------------------------------------------------------------------------------------------ */
+
+static void hand_on(struct instance *in, int sigfd, bool *ours)
+{
 	struct signalfd_siginfo si;
 
-	while (!(p[0].revents & POLLIN)) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return;
-		while ((p[1].revents & POLLIN) && read(sigfd, &si, sizeof(si)) == sizeof(si))
+	while (read(sigfd, &si, sizeof(si)) == sizeof(si))
+		if (!instance_console(in) || !terminal_signal(in, (int)si.ssi_signo, ours))
 			instance_signal(in, (int)si.ssi_signo);
+}
+
+static void wait_for_end(struct instance *in, int sigfd)
+{
+	struct pollfd p[3] = {
+		{ .fd = instance_done_fd(in), .events = POLLIN },
+		{ .fd = sigfd, .events = POLLIN },
+		{ .fd = instance_stop_fd(in), .events = POLLIN },
+	};
+	bool ours = !instance_console(in) || enter_terminal(in);
+	uint64_t sig;
+
+	while (!(p[0].revents & POLLIN)) {
+		if (poll(p, 3, ours ? -1 : LOOK_AGAIN_MS) < 0 && errno != EINTR)
+			return;
+		if (p[1].revents & POLLIN)
+			hand_on(in, sigfd, &ours);
+		if ((p[2].revents & POLLIN) && read(instance_stop_fd(in), &sig, sizeof(sig)) == sizeof(sig))
+			stop_like(in, (int)sig);
+		if (!ours)
+			ours = enter_terminal(in); /* a shell may have brought us to the front without a word */
 	}
+	if (instance_console(in))
+		console_drain(instance_console(in));
+	terminal_restore();
 }
 
 /* vmrun ends as the program did: by the same signal, without a core file of its own. */
@@ -118,6 +201,10 @@ static int run(struct options *o)
 	struct rlimit nofile;
 	int sigfd = take_signals(), status;
 
+	o->cfg.console = terminal_find();
+	o->cfg.has_shell = terminal_has_shell();
+	if (o->cfg.console >= 0)
+		terminal_take(o->cfg.console);
 	if (sigfd < 0)
 		return complain(STATUS_VMRUN, "cannot take over signals");
 	if (instance_new(&o->cfg, &in, &err) < 0)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The terminal that vmrun was started on. While the program runs, the terminal of the instance does the line editing,
+ * so this one is in raw mode: bytes go through as they are. It is restored whatever way vmrun ends, SIGKILL aside.
+ * Only this file touches the terminal's settings; bytes are moved by the instance (vmm/console.h).
+ */
+#ifndef TOOLS_VMRUN_TERMINAL_H
+#define TOOLS_VMRUN_TERMINAL_H
+
+#include <stdbool.h>
+
+/* The descriptor among 0, 1, 2 that is a terminal, our controlling one if there are two; -1: none. */
+int terminal_find(void);
+/* Notes fd's settings and makes sure that a crash restores them. Before anything else installs fault handlers. */
+void terminal_take(int fd);
+/* Raw mode, if we are in the foreground (else the terminal is somebody else's now). true: it is raw. */
+bool terminal_raw(void);
+/* As it was when it was taken. Safe in signal handlers; harmless if nothing was taken or it is not raw. */
+void terminal_restore(void);
+/* We are a job of a shell that would continue us, if a signal of the terminal stopped us. */
+bool terminal_has_shell(void);
+
+#endif

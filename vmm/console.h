@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The instance's side of its caller's terminal: moves bytes between a descriptor of the host and the guest's console
+ * (emul/vfs/tty/console.c). Settings of the host's terminal are the caller's business: it makes it raw, restores it,
+ * and tells of new sizes.
+ */
+#ifndef VMM_CONSOLE_H
+#define VMM_CONSOLE_H
+
+#include <stdbool.h>
+
+struct console;
+struct fs_ctx;
+struct file;
+struct vfs;
+struct winsize;
+
+/* A console that looks like the terminal fd does now (settings, size). fd stays the caller's. 0, -errno. */
+int console_new(struct fs_ctx *c, int fd, struct console **ret);
+/* fd is the same terminal: the program shall see the console in its place. */
+bool console_is(struct console *con, int fd);
+/* A file of the console as host descriptor fd, which is the same terminal, is one of it. */
+int console_open(struct console *con, struct vfs *v, int fd, struct file **ret);
+struct tty *console_tty(struct console *con);
+/* Input is taken while on: only when the terminal is raw and in our hands. */
+void console_input(struct console *con, bool on);
+void console_resize(struct console *con, const struct winsize *ws);
+void console_hangup(struct console *con);
+/* Waits until the screen has what was written; gives up when nothing moves for a while. */
+void console_drain(struct console *con);
+
+#endif
