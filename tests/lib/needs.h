@@ -30,12 +30,4 @@ static inline void needs_real_processor(void)
 		skip();
 }
 
-static inline void needs_ptys(void)
-{
-	if (access("/dev/ptmx", F_OK) < 0) {
-		assert_int_equal(errno, ENOENT);
-		skip();
-	}
-}
-
 #endif
