@@ -233,7 +233,6 @@ static int copy_task(struct task *t, const struct clone_request *rq, struct proc
 	mutex_unlock(&t->lock);
 	c->fsc.cred = c->cred;
 	c->timer_slack = t->timer_slack;
-	c->no_new_privs = t->no_new_privs;
 	c->blocked = t->restore_mask ? t->saved_mask : t->blocked;
 	/* A child on the same memory must not run handlers on its parent's stack; a vforking parent sleeps. */
 	if ((rq->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)
@@ -312,6 +311,7 @@ static long publish(struct task *t, struct task *c, const struct clone_request *
 			tid = -ERESTARTNOINTR;
 		} else {
 			c->tid = c->fsc.tid = (pid_t)tid;
+			seccomp_inherit_locked(t, c);
 			if (c->proc == p) {
 				add_thread_locked(p, c);
 				if (p->group_stop)

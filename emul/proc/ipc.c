@@ -9,27 +9,6 @@
 
 #define CYCLE_MIN 64        /* ipc_min_cycle: indices are not used again at once */
 #define SEQ_MAX (INT32_MAX / IPC_INDICES)
-#define CHARGE_SHARE 16     /* a sixteenth of the instance's memory */
-#define CHARGE_LEAST ((uint64_t)16 << 20)
-
-static uint64_t ipc_memory; /* of the instance */
-static _Atomic uint64_t charged;
-
-bool ipc_charge(uint64_t bytes)
-{
-	uint64_t limit = MAX(ipc_memory / CHARGE_SHARE, CHARGE_LEAST);
-	uint64_t now = atomic_fetch_add_explicit(&charged, bytes, memory_order_relaxed) + bytes;
-
-	if (bytes <= limit && now <= limit)
-		return true;
-	ipc_uncharge(bytes);
-	return false;
-}
-
-void ipc_uncharge(uint64_t bytes)
-{
-	atomic_fetch_sub_explicit(&charged, bytes, memory_order_relaxed);
-}
 
 time_t ipc_now(void)
 {
@@ -49,7 +28,7 @@ void ipc_object_init(struct ipc_object *o, void (*free)(struct ipc_object *o), u
 
 void ipc_object_fini(struct ipc_object *o)
 {
-	ipc_uncharge(o->charge);
+	kmem_uncharge(o->charge);
 	mutex_fini(&o->lock);
 }
 
@@ -279,9 +258,8 @@ void ipc_remove_locked(struct ipc_ids *ids, struct ipc_object *o)
 	o->removed = true;
 }
 
-void ipc_boot(struct instance_env *env)
+void ipc_boot(void)
 {
-	ipc_memory = env->memory_limit;
 	ipc_shm_boot();
 	ipc_sem_boot();
 	ipc_msg_boot();

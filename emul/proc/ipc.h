@@ -22,11 +22,10 @@
 #include "emul/base/types.h"
 #include "emul/base/wait.h"
 
-struct instance_env;
 struct seq;
 struct task;
 
-void ipc_boot(struct instance_env *env); /* before the first task */
+void ipc_boot(void); /* before the first task */
 
 /* --- segments. ids or -errno --- */
 long ipc_shmget(struct task *t, int key, uint64_t size, int flags);

@@ -11,6 +11,7 @@
 #include "emul/base/mutex.h"
 #include "emul/base/ref.h"
 #include "emul/proc/ipc.h"
+#include "emul/proc/kmem.h"
 
 #define IPC_INDICES 32768 /* IPCMNI: an id is a sequence number times this, plus an index */
 #define IPC_KEY_BUCKETS 64
@@ -22,7 +23,7 @@ struct ipc_object {
 	unsigned seq;          /* constant */
 	uid_t cuid;            /* constant */
 	gid_t cgid;            /* constant */
-	uint64_t charge;       /* constant: bytes of the host's memory, see ipc_charge() */
+	uint64_t charge;       /* constant: bytes of the host's memory, see kmem.h */
 	struct list key_node;  /* ids->lock */
 	int key;               /* ids->lock and lock */
 	struct mutex lock;
@@ -77,9 +78,6 @@ int ipc_set_perm(struct ipc_object *o, const struct ipc64_perm *in);      /* -EI
 void ipc_remove_locked(struct ipc_ids *ids, struct ipc_object *o);
 void ipc_forget_key_locked(struct ipc_object *o);
 
-/* Host memory that guests can make objects take is bounded by a part of the instance's own. false: -ENOMEM. */
-bool ipc_charge(uint64_t bytes);
-void ipc_uncharge(uint64_t bytes);
 time_t ipc_now(void);
 
 /* --- between ipc_sem.c and ipc_undo.c --- */

@@ -60,7 +60,7 @@ static struct queue *to_queue(struct ipc_object *o)
 
 struct ipc_msg *ipc_msg_new(long type, size_t size)
 {
-	struct ipc_msg *m = ipc_charge(sizeof(*m) + size) ? malloc(sizeof(*m) + size) : NULL;
+	struct ipc_msg *m = kmem_charge(sizeof(*m) + size) ? malloc(sizeof(*m) + size) : NULL;
 
 	if (!m)
 		return NULL;
@@ -78,7 +78,7 @@ void ipc_msg_free(struct ipc_msg *m)
 {
 	if (!m)
 		return;
-	ipc_uncharge(sizeof(*m) + m->size);
+	kmem_uncharge(sizeof(*m) + m->size);
 	free(m);
 }
 
@@ -109,11 +109,11 @@ static int queue_make(struct task *t, const void *arg, int flags, struct ipc_obj
 {
 	struct queue *q;
 
-	if (!ipc_charge(sizeof(*q)))
+	if (!kmem_charge(sizeof(*q)))
 		return -ENOMEM;
 	q = calloc(1, sizeof(*q));
 	if (!q) {
-		ipc_uncharge(sizeof(*q));
+		kmem_uncharge(sizeof(*q));
 		return -ENOMEM;
 	}
 	ipc_object_init(&q->obj, queue_free, sizeof(*q));

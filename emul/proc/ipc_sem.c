@@ -71,11 +71,11 @@ static int set_make(struct task *t, const void *arg, int flags, struct ipc_objec
 		return -EINVAL;
 	if (n > (unsigned)SEM_MNS - (unsigned)total_sems)
 		return -ENOSPC;
-	if (!ipc_charge(set_size(n)))
+	if (!kmem_charge(set_size(n)))
 		return -ENOMEM;
 	s = calloc(1, set_size(n));
 	if (!s) {
-		ipc_uncharge(set_size(n));
+		kmem_uncharge(set_size(n));
 		return -ENOMEM;
 	}
 	ipc_object_init(&s->obj, set_free, set_size(n));

@@ -155,11 +155,11 @@ static int segment_make(struct task *t, const void *arg, int flags, struct ipc_o
 
 	if (r < 0)
 		return r;
-	if (!ipc_charge(sizeof(*s)))
+	if (!kmem_charge(sizeof(*s)))
 		return -ENOMEM;
 	s = calloc(1, sizeof(*s));
 	if (!s) {
-		ipc_uncharge(sizeof(*s));
+		kmem_uncharge(sizeof(*s));
 		return -ENOMEM;
 	}
 	ipc_object_init(&s->obj, segment_free, sizeof(*s));

@@ -44,7 +44,7 @@ static size_t record_size(unsigned n)
 static void record_free(struct sem_undo *u)
 {
 	list_del(&u->list_node);
-	ipc_uncharge(record_size(u->set->n));
+	kmem_uncharge(record_size(u->set->n));
 	ipc_object_put(&u->set->obj);
 	free(u);
 }
@@ -54,11 +54,11 @@ static int record_new(struct ipc_undo_list *l, struct sem_set *set, struct sem_u
 	struct sem_undo *u;
 	bool removed;
 
-	if (!ipc_charge(record_size(set->n)))
+	if (!kmem_charge(record_size(set->n)))
 		return -ENOMEM;
 	u = calloc(1, record_size(set->n));
 	if (!u) {
-		ipc_uncharge(record_size(set->n));
+		kmem_uncharge(record_size(set->n));
 		return -ENOMEM;
 	}
 	u->set = container_of(ipc_object_get(&set->obj), struct sem_set, obj);

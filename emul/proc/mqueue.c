@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "emul/base/err.h"
-#include "emul/proc/ipc_internal.h"
+#include "emul/proc/kmem.h"
 #include "emul/proc/task.h"
 #include "emul/vfs/inode.h"
 
@@ -34,11 +34,11 @@ struct mq_message *mq_message_new(unsigned prio, size_t size)
 {
 	struct mq_message *m;
 
-	if (!ipc_charge(sizeof(*m) + size))
+	if (!kmem_charge(sizeof(*m) + size))
 		return NULL;
 	m = malloc(sizeof(*m) + size);
 	if (!m) {
-		ipc_uncharge(sizeof(*m) + size);
+		kmem_uncharge(sizeof(*m) + size);
 		return NULL;
 	}
 	list_init(&m->node);
@@ -55,7 +55,7 @@ void mq_message_free(struct mq_message *m)
 {
 	if (!m)
 		return;
-	ipc_uncharge(sizeof(*m) + m->size);
+	kmem_uncharge(sizeof(*m) + m->size);
 	free(m);
 }
 

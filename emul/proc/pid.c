@@ -11,6 +11,7 @@
 
 #include "emul/base/err.h"
 #include "emul/proc/ipc.h"
+#include "emul/proc/kmem.h"
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/task.h"
 
@@ -35,7 +36,8 @@ int tasks_boot(struct instance_env *env)
 	last_pid = getpid() - 1; /* the first program gets the VMM's own id: any but 1 would do */
 	wrapped = false;
 	futex_boot();
-	ipc_boot(env);
+	kmem_boot(env->memory_limit);
+	ipc_boot();
 	ctty_boot();
 	return 0;
 }

@@ -135,8 +135,6 @@ static long prctl_rest(struct task *t, int op)
 	switch (op) {
 	case PR_SET_MM:
 		return -EPERM;
-	case PR_GET_SECCOMP:
-		return 0;
 	case PR_MPX_ENABLE_MANAGEMENT:
 	case PR_MPX_DISABLE_MANAGEMENT:
 		return -EINVAL;
@@ -172,6 +170,7 @@ long task_prctl(struct task *t, int op, uint64_t a2, uint64_t a3, uint64_t a4, u
 	case PR_CAP_AMBIENT: return cap_ambient(t, a2, a3, a4, a5);
 	case PR_SET_NO_NEW_PRIVS:
 	case PR_GET_NO_NEW_PRIVS: return no_new_privs(t, op, a2, a3, a4, a5);
+	case PR_GET_SECCOMP: return atomic_load(&t->seccomp.mode);
 	case PR_GET_TIMERSLACK: return (long)t->timer_slack;
 	case PR_SET_TIMERSLACK:
 		t->timer_slack = (long)a2 <= 0 ? TIMERSLACK_DEFAULT : a2;

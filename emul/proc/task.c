@@ -175,6 +175,7 @@ void task_put(struct task *t)
 	sigpending_flush(&t->pending);
 	cred_put(t->cred);
 	proc_put(t->proc);
+	seccomp_free(&t->seccomp);
 	free(t->xstate);
 	mutex_fini(&t->lock);
 	free(t);

@@ -8,6 +8,7 @@
  *   itimer.c posix_timer.c cputimer.c  timers that signal                 clock.c sleep.c  clocks and sleeping
  *   futex.c futex_waitv.c futex_pi.c robust.c  user-space locks        cred.c rlimit.c sched.c prctl.c usage.c
  *   ipc.c ipc_shm.c ipc_sem.c ipc_undo.c ipc_msg.c   System V IPC (ipc.h)
+ *   seccomp.c bpf.c   filters on calls (seccomp.h)      kmem.c   a bound for what guests make us keep
  *   mqueue.c mqueue_fs.c   POSIX message queues (mqueue.h)
  *   signalfd.c pidfd.c                      files made of tasks     procfs/  /proc and /sys
  *   ptrace*.c                               tracing: ptrace.h
@@ -34,6 +35,7 @@
 #include "emul/base/wait.h"
 #include "emul/mm/mm.h"
 #include "emul/proc/ptrace.h"
+#include "emul/proc/seccomp.h"
 #include "emul/proc/signal.h"
 #include "emul/vfs/fdtab.h"
 #include "emul/vfs/vfs.h"
@@ -115,8 +117,16 @@ struct task {
 	bool no_new_privs;
 	unsigned exec_id;
 
+	struct seccomp seccomp;         /* seccomp.h */
+
 	void *syscall_state;            /* owned by emul/syscalls: strace line, stats */
 };
+
+/* t's calls are judged one by one: none may be answered inside the guest, or by a helper. Any thread; may become true at any time. */
+static inline bool task_is_filtered(const struct task *t)
+{
+	return atomic_load_explicit(&t->seccomp.mode, memory_order_relaxed) != SECCOMP_MODE_DISABLED;
+}
 
 /* CLONE_SIGHAND shares it. */
 struct sighand {

@@ -44,13 +44,28 @@ static long call_watched(struct task *t, unsigned long nr, const struct syscall_
 	return r;
 }
 
+/* Only eax counts: do_syscall_64(). NULL: no such call. */
+static const struct syscall_desc *row_of(unsigned long *nr)
+{
+	*nr = (unsigned long)(long)(int)*nr;
+	return *nr < SYSCALL_MAX && syscall_table[*nr].fn ? &syscall_table[*nr] : NULL;
+}
+
+void syscall_refused(struct task *t, unsigned long nr, const struct sysargs *a)
+{
+	const struct syscall_desc *d = row_of(&nr);
+
+	if (!strace_on)
+		return;
+	strace_enter(t, nr, d ? d : &missing, a);
+	strace_leave(t, nr, d ? d : &missing, a, (long)t->regs.rax);
+}
+
 long syscall_dispatch(struct task *t, unsigned long nr, const struct sysargs *a)
 {
-	const struct syscall_desc *d;
+	const struct syscall_desc *d = row_of(&nr);
 
-	nr = (unsigned long)(long)(int)nr; /* only eax counts: do_syscall_64() */
-	d = nr < SYSCALL_MAX ? &syscall_table[nr] : NULL;
-	if (!d || !d->fn) {
+	if (!d) {
 		name_missing(nr);
 		d = &missing;
 	}

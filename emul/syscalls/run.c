@@ -22,9 +22,13 @@ static bool is_restart(uint64_t rax)
 static void call(struct task *t)
 {
 	struct uregs *u = &t->regs;
+	bool refused = __builtin_expect(task_is_filtered(t), 0) && !seccomp_allows(t);
 	struct sysargs a = { { u->rdi, u->rsi, u->rdx, u->r10, u->r8, u->r9 } };
 
-	u->rax = (uint64_t)syscall_dispatch(t, u->orig_rax, &a);
+	if (refused)
+		syscall_refused(t, u->orig_rax, &a);
+	else
+		u->rax = (uint64_t)syscall_dispatch(t, u->orig_rax, &a);
 }
 
 static void do_call(struct task *t)
@@ -65,7 +69,7 @@ static void handle_event(struct task *t, const struct vcpu_event *ev)
 /* What must be seen here is not answered behind our back. */
 static void choose_server(struct task *t, bool *served)
 {
-	bool want = !strace_on && !stats_on && !task_wants_every_call(t);
+	bool want = !strace_on && !stats_on && !task_wants_every_call(t) && !task_is_filtered(t);
 
 	if (want != *served)
 		t->env->platform->ops->vcpu_set_server(t->vcpu, want ? call_serve : NULL, t);

@@ -57,7 +57,7 @@ enum served call_serve(void *task, uint64_t nr, const uint64_t args[6], long *re
 
 	memcpy(a.v, args, sizeof(a.v));
 	nr = (uint32_t)nr; /* only eax counts */
-	if (!permitted(t, nr, &a))
+	if (task_is_filtered(t) || !permitted(t, nr, &a))
 		return SERVED_REFUSED;
 	r = syscall_table[nr].fn(t, &a);
 	/* It would sleep, or go on after a signal: on its own thread. */

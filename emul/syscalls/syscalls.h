@@ -20,6 +20,7 @@ void task_run(struct task *t);
 enum served call_serve(void *ctx, uint64_t nr, const uint64_t args[6], long *ret);
 /* One call of t, with its registers: from the run loop, later from the polling helper. The result, restart codes included. */
 long syscall_dispatch(struct task *t, unsigned long nr, const struct sysargs *a);
+void syscall_refused(struct task *t, unsigned long nr, const struct sysargs *a); /* by a filter: --strace shows it all the same */
 
 int strace_enable(const char *file); /* NULL: stderr. --strace[=FILE]; 0 or -errno */
 extern bool strace_on;

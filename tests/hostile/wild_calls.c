@@ -57,7 +57,7 @@ static int left_out(long nr)
 		SYS_close_range, SYS_prlimit64, SYS_setrlimit, SYS_shmat, SYS_remap_file_pages, SYS_set_robust_list,
 		SYS_set_tid_address, SYS_pidfd_send_signal, SYS_nanosleep, SYS_clock_nanosleep, SYS_futex, SYS_poll, SYS_ppoll,
 		SYS_select, SYS_pselect6, SYS_epoll_wait, SYS_epoll_pwait, SYS_rt_sigtimedwait, SYS_wait4, SYS_waitid, SYS_read,
-		SYS_readv, SYS_flock, SYS_semop, SYS_semtimedop, SYS_msgsnd, SYS_msgrcv, SYS_mq_timedsend, SYS_mq_timedreceive, SYS_unlink, SYS_unlinkat, SYS_rmdir, 449 /* futex_waitv */, 441 /* epoll_pwait2 */,
+		SYS_readv, SYS_flock, SYS_semop, SYS_semtimedop, SYS_msgsnd, SYS_msgrcv, SYS_mq_timedsend, SYS_mq_timedreceive, SYS_seccomp, SYS_prctl, SYS_unlink, SYS_unlinkat, SYS_rmdir, 449 /* futex_waitv */, 441 /* epoll_pwait2 */,
 	};
 
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)

@@ -272,8 +272,8 @@ int show_status(struct pnode *n, struct fs_ctx *c, struct seq *out)
 	seq_printf(out, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
 		   (ull)f.pending, (ull)f.shared_pending, (ull)f.blocked, (ull)f.ignored, (ull)f.caught);
 	show_caps(out, t);
-	seq_printf(out, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tvulnerable\n",
-		   t->no_new_privs);
+	seq_printf(out, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%u\nSpeculation_Store_Bypass:\tvulnerable\n",
+		   t->no_new_privs, atomic_load(&t->seccomp.mode), seccomp_count(t));
 	seq_puts(out, "SpeculationIndirectBranch:\tunknown\nCpus_allowed:\t");
 	seq_cpu_mask(out, &t->affinity);
 	seq_puts(out, "\nCpus_allowed_list:\t");
