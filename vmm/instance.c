@@ -200,12 +200,12 @@ static int exec_by_shell(struct task *t, const char *name, const struct exec_arg
 	argv[1] = (char *)name;
 	for (int i = 1; i < a->argc; i++)
 		argv[i + 1] = a->argv[i];
-	return task_exec(t, NULL, "/bin/sh", WALK_FOLLOW, &sh);
+	return task_exec(t, "/bin/sh", &sh);
 }
 
 static int exec_one(struct task *t, const char *name, const struct exec_args *a)
 {
-	int r = task_exec(t, NULL, name, WALK_FOLLOW, a);
+	int r = task_exec(t, name, a);
 
 	return r == -ENOEXEC && !is_elf(t, name) ? exec_by_shell(t, name, a) : r;
 }

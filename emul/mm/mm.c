@@ -120,6 +120,11 @@ struct mm *mm_get(struct mm *mm)
 	return mm;
 }
 
+bool mm_is_shared(struct mm *mm)
+{
+	return atomic_load(&mm->ref.n) > 1;
+}
+
 void mm_put(struct mm *mm)
 {
 	struct vma *v;

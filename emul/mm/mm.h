@@ -50,7 +50,8 @@ struct mm_counts { uint64_t total_vm, data_vm, exec_vm, stack_vm, locked_vm, rss
 
 struct mm *mm_new(struct phys *ph); /* empty address space, one reference; NULL: no memory */
 struct mm *mm_get(struct mm *mm);
-void mm_put(struct mm *mm); /* the last one unmaps everything */
+void mm_put(struct mm *mm);
+bool mm_is_shared(struct mm *mm); /* has other users: threads, CLONE_VM */ /* the last one unmaps everything */
 DEFINE_AUTO(mm, mm_put);
 struct aspace *mm_aspace(struct mm *mm);
 struct guest_mem *mm_guest(struct mm *mm); /* for uio and usercopy */

@@ -89,8 +89,7 @@ static long check_room_locked(struct task *t)
 
 	if (pid_ntasks >= (unsigned)t->env->max_tasks)
 		return -EAGAIN;
-	if (c->uid && pid_ntasks >= proc_rlimit(t->proc, RLIMIT_NPROC) && !cred_capable(c, CAP_SYS_RESOURCE) &&
-	    !cred_capable(c, CAP_SYS_ADMIN))
+	if (pid_over_nproc_locked(t) && !cred_capable(c, CAP_SYS_RESOURCE) && !cred_capable(c, CAP_SYS_ADMIN))
 		return -EAGAIN;
 	return 0;
 }
@@ -159,6 +158,8 @@ static struct proc *copy_proc(struct task *t, const struct clone_request *rq)
 	memcpy(c->limits, p->limits, sizeof(c->limits));
 	c->exe = p->exe;
 	path_get(&c->exe);
+	if (path_is_set(&c->exe))
+		vfs_deny_write(&c->exe);
 	if (p->auxv) {
 		c->auxv = malloc(p->auxv_len);
 		if (c->auxv)
@@ -213,6 +214,20 @@ static void copy_regs(struct task *t, struct task *c, const struct clone_request
 		c->regs.fs_base = rq->tls;
 }
 
+/* sched_fork(): the host has done so with the host thread. */
+static void reset_on_fork(struct task *c)
+{
+	if (!(c->policy & SCHED_RESET_ON_FORK))
+		return;
+	c->policy &= ~SCHED_RESET_ON_FORK;
+	if (c->policy == SCHED_FIFO || c->policy == SCHED_RR) {
+		c->policy = SCHED_OTHER;
+		c->priority = c->nice = 0;
+	} else if (c->nice < 0) {
+		c->nice = 0;
+	}
+}
+
 static int copy_task(struct task *t, const struct clone_request *rq, struct proc *p, struct task **ret)
 {
 	struct task *c = task_new(t->env, p);
@@ -231,6 +246,7 @@ static int copy_task(struct task *t, const struct clone_request *rq, struct proc
 	c->priority = t->priority;
 	c->nice = t->nice;
 	mutex_unlock(&t->lock);
+	reset_on_fork(c);
 	c->fsc.cred = c->cred;
 	c->timer_slack = t->timer_slack;
 	c->blocked = t->restore_mask ? t->saved_mask : t->blocked;
@@ -285,10 +301,10 @@ static void add_proc_locked(struct task *t, struct task *c, const struct clone_r
 	n->sid = p->sid;
 	ctty_inherit_locked(n, p);
 	n->parent = rq->flags & CLONE_PARENT ? p->parent : p;
-	n->parent_tid = rq->flags & CLONE_PARENT ? p->parent_tid : t->tid;
+	n->parent_thread = rq->flags & CLONE_PARENT ? p->parent_thread : t;
+	n->parent_exec_id = rq->flags & CLONE_PARENT ? p->parent_exec_id : t->exec_id;
 	n->leader = task_get(c);
-	if (n->parent)
-		list_add_tail(&n->parent->children, &n->sibling);
+	list_add_tail(&n->parent->children, &n->sibling);
 	pid_add_proc_locked(n);
 	mutex_lock(&n->lock);
 	add_thread_locked(n, c);
@@ -478,6 +494,8 @@ int task_first(struct instance_env *env, struct cred *cred, const struct path *r
 		t->fsc.pid = t->fsc.tid = t->tid;
 		p->first = true;
 		p->leader = task_get(t);
+		p->parent = pid_init;
+		list_add_tail(&pid_init->children, &p->sibling);
 		pid_add_proc_locked(p);
 		mutex_lock(&p->lock);
 		add_thread_locked(p, t);

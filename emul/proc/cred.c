@@ -11,12 +11,23 @@
 #include "emul/base/err.h"
 #include "emul/proc/task.h"
 
+/* commit_creds(): what was arranged with the old identity does not hold for a new one. */
+static bool changes_identity(const struct cred *old, const struct cred *c)
+{
+	return old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid || old->fsgid != c->fsgid ||
+	       (c->cap_permitted & ~old->cap_permitted);
+}
+
 void task_set_cred(struct task *t, struct cred *c)
 {
 	struct cred *old;
 
 	mutex_lock(&t->lock);
 	old = t->cred;
+	if (old && changes_identity(old, c)) {
+		t->pdeath_signal = 0;
+		t->proc->dumpable = false;
+	}
 	t->cred = c;
 	t->fsc.cred = c;
 	mutex_unlock(&t->lock);

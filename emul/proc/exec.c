@@ -6,6 +6,7 @@
  *
  * Linux: fs/exec.c, fs/binfmt_elf.c, fs/binfmt_script.c; man 2 execve.
  */
+#include <limits.h>
 #include <linux/ptrace.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,8 @@
 /* Everything that the new program will be, until it replaces the old one. */
 struct new_program {
 	struct file *file;   /* of the ELF program, not of the script */
+	bool denied;         /* nobody may write to it */
+	bool hidden;         /* its name will not lead to it: the descriptor closes with exec */
 	char *name;          /* as given: AT_EXECFN */
 	char comm[TASK_COMM_LEN];
 	struct mm *mm;
@@ -37,8 +40,18 @@ struct new_program {
 	size_t auxv_len;
 };
 
+static struct path program_path(const struct new_program *n)
+{
+	return (struct path){ n->file->path.mnt, n->file->path.dentry };
+}
+
 static void new_program_free(struct new_program *n)
 {
+	if (n->denied) {
+		struct path p = program_path(n);
+
+		vfs_allow_write(&p);
+	}
 	file_put(n->file);
 	mm_put(n->mm);
 	free(n->name);
@@ -115,6 +128,8 @@ static int resolve_scripts(struct task *t, struct new_program *n, struct exec_ar
 		if (len < 2 || head[0] != '#' || head[1] != '!')
 			break;
 		r = depth < SCRIPT_DEPTH ? parse_script(head, len, &interp, &arg) : -ELOOP;
+		if (r == 0 && n->hidden)
+			r = -ENOENT;
 		if (r == 0)
 			r = exec_args_unshift_script(args, interp, arg, script);
 		if (r < 0)
@@ -220,26 +235,30 @@ static int build_program(struct task *t, struct new_program *n, const struct exe
 static void set_exe(struct task *t, struct new_program *n)
 {
 	struct proc *p = t->proc;
-	struct path old, now = { n->file->path.mnt, n->file->path.dentry };
+	struct path old, now = program_path(n);
 	uint64_t *old_auxv;
 
 	path_get(&now);
+	n->denied = false; /* handed over */
 	mutex_lock(&p->lock);
 	old = p->exe;
 	p->exe = now;
 	old_auxv = p->auxv;
 	p->auxv = steal(n->auxv);
 	p->auxv_len = n->auxv_len;
+	p->dumpable = true;
 	mutex_unlock(&p->lock);
+	vfs_allow_write(&old);
 	path_put(&old);
 	free(old_auxv);
 }
 
+/* Whoever else has the table keeps it as it is. */
 static void own_descriptors(struct task *t)
 {
-	struct fdtab *copy = fdtab_copy(t->fds, ~0u);
+	struct fdtab *copy = fdtab_is_shared(t->fds) ? fdtab_copy(t->fds, ~0u) : NULL;
 
-	if (copy) { /* exec never shares the table afterwards; without memory the shared one is better than none */
+	if (copy) { /* without memory the shared one is better than none */
 		struct fdtab *old;
 
 		mutex_lock(&t->lock);
@@ -280,12 +299,15 @@ static int commit(struct task *t, struct new_program *n)
 {
 	int r;
 
-	robust_list_exit(t);
 	r = task_kill_other_threads(t);
 	if (r < 0)
 		return r;
-	if (t->clear_child_tid)
+	robust_list_exit(t);
+	futex_exit_pi(t);
+	if (t->clear_child_tid && mm_is_shared(t->mm)) {
 		put_guest_u32(t->mm, t->clear_child_tid, 0);
+		futex_wake_simple(t->mm, t->clear_child_tid, 1, true);
+	}
 	r = enter_program(t, n);
 	if (r < 0)
 		return r;
@@ -299,36 +321,67 @@ static int commit(struct task *t, struct new_program *n)
 	return 0;
 }
 
-static void comm_of(const char *name, char comm[TASK_COMM_LEN])
+/* Of a program that is only a descriptor, the name of its file. */
+static void set_names(struct task *t, struct new_program *n, const struct exec_target *x)
 {
-	const char *slash = strrchr(name, '/');
+	struct path p = program_path(n);
+	const char *name = n->name, *slash;
+	char text[PATH_MAX];
 
-	snprintf(comm, TASK_COMM_LEN, "%s", slash ? slash + 1 : name);
+	if (x->fd >= 0 && !*x->name && path_is_set(&p) && vfs_path_text(&p, NULL, text, sizeof(text), true) > 0)
+		name = text;
+	slash = strrchr(name, '/');
+	snprintf(n->comm, TASK_COMM_LEN, "%.15s", slash ? slash + 1 : name);
+	n->hidden = x->fd >= 0 && x->name[0] != '/' && fdtab_get_cloexec(t->fds, x->fd) > 0;
 }
 
-int task_exec(struct task *t, const struct path *at, const char *name, unsigned walk, const struct exec_args *a)
+int task_exec_open(struct task *t, const struct exec_target *x, struct file **ret)
 {
-	struct new_program n = { 0 };
-	struct exec_args args = { 0 };
-	pid_t old_tid = t->tid;
-	int r = vfs_open_exec(&t->fsc, at, name, walk, &n.file);
+	return vfs_open_exec(&t->fsc, x->at, x->name, x->walk, ret);
+}
+
+/* The scripts' own files are as they are; the program must not change while it runs. */
+static int find_program(struct task *t, struct new_program *n, struct exec_args *args)
+{
+	int r = resolve_scripts(t, n, args);
+	struct path p;
 
 	if (r < 0)
 		return r;
-	n.name = exec_display_name(at, name);
-	r = n.name ? exec_args_copy(a, &args) : -ENOMEM;
+	p = program_path(n);
+	r = vfs_deny_write(&p);
+	n->denied = r == 0;
+	return r;
+}
+
+int task_exec_file(struct task *t, const struct exec_target *x, struct file *f, const struct exec_args *a)
+{
+	struct new_program n = { .file = file_get(f), .name = exec_display_name(x) };
+	struct exec_args args = { 0 };
+	pid_t old_tid = t->tid;
+	int r = n.name ? exec_args_copy(a, &args) : -ENOMEM;
+
 	if (r == 0) {
-		comm_of(n.name, n.comm);
-		r = resolve_scripts(t, &n, &args);
+		set_names(t, &n, x);
+		r = find_program(t, &n, &args);
 	}
 	if (r == 0)
 		r = build_program(t, &n, &args);
 	if (r == 0)
 		r = commit(t, &n);
-	log_dbg(PROC, "exec %s: %d", name, r);
+	log_dbg(PROC, "exec %s: %d", x->name, r);
 	exec_args_free(&args);
 	new_program_free(&n);
 	if (r == 0)
 		trace_event(t, PTRACE_EVENT_EXEC, (unsigned long)old_tid);
 	return r;
+}
+
+int task_exec(struct task *t, const char *name, const struct exec_args *a)
+{
+	const struct exec_target x = { .fd = -1, .name = name, .walk = WALK_FOLLOW };
+	AUTO(file) f = NULL;
+	int r = task_exec_open(t, &x, &f);
+
+	return r < 0 ? r : task_exec_file(t, &x, f, a);
 }

@@ -4,6 +4,7 @@
  * old program goes. Limits as in Linux' fs/exec.c: one string 128 KiB, all together a quarter of the
  * stack limit, at most 6 MiB, at least 128 KiB.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,20 +155,12 @@ int exec_args_copy(const struct exec_args *a, struct exec_args *ret)
 	return 0;
 }
 
-/* execveat(2): a name relative to a descriptor shows as /dev/fd/N... ; without one it is what was given. */
-char *exec_display_name(const struct path *at, const char *name)
+/* AT_EXECFN, and the name that a script's interpreter gets: what was given, or where the descriptor is found. */
+char *exec_display_name(const struct exec_target *x)
 {
-	char buf[4096];
-	ssize_t n;
+	char *name;
 
-	if (!at || name[0] == '/')
-		return strdup(name);
-	n = vfs_path_text(at, NULL, buf, sizeof(buf), false);
-	if (n < 0)
-		return strdup(name);
-	if (*name && (size_t)n + strlen(name) + 2 < sizeof(buf)) {
-		buf[n++] = '/';
-		strcpy(buf + n, name);
-	}
-	return strdup(buf);
+	if (x->fd < 0 || x->name[0] == '/')
+		return strdup(x->name);
+	return asprintf(&name, "/dev/fd/%d%s%s", x->fd, *x->name ? "/" : "", x->name) < 0 ? NULL : name;
 }

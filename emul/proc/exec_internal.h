@@ -53,7 +53,7 @@ int stack_build(struct mm *mm, const struct stack_plan *plan, const struct exec_
 uint64_t exec_args_limit(uint64_t stack_limit);
 /* "#!": puts interpreter, its optional argument and the script's name in front. Consumes nothing; -ENOMEM. */
 int exec_args_copy(const struct exec_args *a, struct exec_args *ret);
-char *exec_display_name(const struct path *at, const char *name); /* heap; NULL: no memory */
+char *exec_display_name(const struct exec_target *x); /* heap; NULL: no memory */
 int exec_args_unshift_script(struct exec_args *a, const char *interp, const char *arg, const char *script);
 
 #endif

@@ -164,11 +164,11 @@ static struct proc *next_parent_locked(struct proc *p)
 	for (struct proc *a = p->parent; a; a = a->parent)
 		if (a->child_subreaper && !a->zombie)
 			return a;
-	return NULL; /* as if init took them: reaped at once when they end */
+	return pid_init;
 }
 
-/* prctl(PR_SET_PDEATHSIG) of each thread of child. */
-static void parent_death_signals_locked(struct proc *child, struct proc *parent)
+/* prctl(PR_SET_PDEATHSIG) of each thread of child, whose parent was `dying`. */
+static void parent_death_signals_locked(struct proc *child, struct task *dying)
 {
 	struct task *t;
 
@@ -178,23 +178,50 @@ static void parent_death_signals_locked(struct proc *child, struct proc *parent)
 
 		if (!t->pdeath_signal || !signal_valid(t->pdeath_signal))
 			continue;
-		info.si_pid = parent->pid;
+		info.si_pid = dying->proc->pid;
+		info.si_uid = dying->cred->uid;
 		signal_send_locked(child, NULL, t->pdeath_signal, &info, false, NULL);
 	}
 	mutex_unlock(&child->lock);
 }
 
-static void reparent_children_locked(struct proc *p)
+static struct task *any_thread(struct proc *p)
 {
-	struct proc *to = next_parent_locked(p), *c, *next;
+	struct task *t;
+
+	list_for_each(t, &p->threads, thread_node)
+		if (!t->dying)
+			return t;
+	return NULL;
+}
+
+/* A thread has left its process, which goes on: another one is the parent of its children. */
+static void hand_children_over_locked(struct task *t)
+{
+	struct proc *p = t->proc, *c;
+	struct task *to = any_thread(p);
+
+	list_for_each(c, &p->children, sibling) {
+		if (c->parent_thread != t)
+			continue;
+		c->parent_thread = to;
+		parent_death_signals_locked(c, t);
+	}
+}
+
+/* t was the last thread of its process. */
+static void reparent_children_locked(struct task *t)
+{
+	struct proc *p = t->proc, *to = next_parent_locked(p), *c, *next;
 
 	list_for_each_safe(c, next, &p->children, sibling) {
-		parent_death_signals_locked(c, p);
+		if (c->parent_thread == t) /* the others' have heard of it */
+			parent_death_signals_locked(c, t);
 		c->parent = to;
+		c->parent_thread = any_thread(to);
 		c->exit_signal = SIGCHLD;
 		list_del(&c->sibling);
-		if (to)
-			list_add_tail(&to->children, &c->sibling);
+		list_add_tail(&to->children, &c->sibling);
 		pgrp_check_orphaned_locked(c, p);
 		/* One that a tracer has not waited for yet is told about then. */
 		if (c->zombie && !c->nzombies && !c->leader->tracing.tracer && proc_notify_exit_locked(c))
@@ -202,12 +229,14 @@ static void reparent_children_locked(struct proc *p)
 	}
 }
 
-static void proc_died_locked(struct proc *p)
+static void proc_died_locked(struct task *t)
 {
+	struct proc *p = t->proc;
+
 	mutex_assert_held(&tasks_lock);
 	log_dbg(PROC, "%d: process ends, status %#x", p->pid, p->exit_status);
 	ctty_leader_exits_locked(p);
-	reparent_children_locked(p);
+	reparent_children_locked(t);
 	mutex_lock(&p->lock);
 	p->zombie = true;
 	sigpending_drop_locked(&p->pending, ~(sigmask_t)0);
@@ -287,6 +316,19 @@ static void release_vcpu(struct task *t)
 		t->env->platform->ops->vcpu_put(v);
 }
 
+/* Its program may be written to again; /proc/PID/exe of a zombie leads nowhere. */
+static void release_exe(struct proc *p)
+{
+	struct path exe;
+
+	mutex_lock(&p->lock);
+	exe = p->exe;
+	p->exe = (struct path)PATH_INIT;
+	mutex_unlock(&p->lock);
+	vfs_allow_write(&exe);
+	path_put(&exe);
+}
+
 /* Out of the lists. true: it was the last. tasks_lock and proc->lock held. */
 static bool leave_locked(struct task *t)
 {
@@ -313,9 +355,10 @@ static bool leave_locked(struct task *t)
 
 void task_teardown(struct task *t)
 {
+	/* Where nobody else sees the word it stays, as Linux has it. */
+	gva_t word = t->mm && mm_is_shared(t->mm) ? t->clear_child_tid : 0;
 	struct mm *mm = t->mm ? mm_get(t->mm) : NULL;
 	struct proc *p = proc_get(t->proc);
-	gva_t word = t->clear_child_tid;
 	bool last, findable;
 	int status;
 
@@ -329,6 +372,7 @@ void task_teardown(struct task *t)
 		/* Before anybody can see the process ended. A thread's joiner wakes when the thread cannot be seen any more. */
 		release_tid_word(steal(mm), word);
 		vfork_release(p);
+		release_exe(p);
 	}
 	usage_mm_gone(t);
 	task_drop_resources(t);
@@ -345,14 +389,18 @@ void task_teardown(struct task *t)
 	else if (t != p->leader)
 		proc_notify_tracer_locked(t, CLD_EXITED);
 	if (last)
-		proc_died_locked(p);
+		proc_died_locked(t);
+	else
+		hand_children_over_locked(t);
 	mutex_unlock(&tasks_lock);
 	if (!findable)
 		task_put(t); /* the table's; our host thread has its own */
 	if (mm)
 		release_tid_word(mm, word);
-	if (last)
-		vfork_release(p); /* if threads left at the same time */
+	if (last) { /* if threads left at the same time */
+		vfork_release(p);
+		release_exe(p);
+	}
 	if (last && p->first && p->env->on_last_exit)
 		p->env->on_last_exit(p->env, status);
 	proc_put(p);

@@ -22,6 +22,8 @@ void pid_remove_proc_locked(struct proc *p);     /* the caller gets the referenc
 struct task *pid_lookup_locked(pid_t tid);       /* borrowed; NULL: none */
 extern struct list pid_procs;                    /* proc.all_node of all that are not reaped */
 extern unsigned pid_ntasks;                      /* live threads */
+extern struct proc *pid_init;                    /* process 1; constant after boot, counted */
+bool pid_over_nproc_locked(struct task *t);      /* has its user as many threads as RLIMIT_NPROC permits? Never root */
 
 /* --- task.c: making objects; not yet visible to anybody ---------------------------------------------- */
 struct task *task_new(struct instance_env *env, struct proc *p); /* takes a reference on p; NULL: no memory */

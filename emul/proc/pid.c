@@ -7,12 +7,14 @@
  * Ids go up and start again at 300, as Linux' do; an id that still names a process group or a session
  * is not given out.
  */
+#include <linux/capability.h>
 #include <string.h>
 
 #include "emul/base/err.h"
 #include "emul/proc/ipc.h"
 #include "emul/proc/kmem.h"
 #include "emul/proc/lifecycle.h"
+#include "emul/proc/signal_internal.h"
 #include "emul/proc/task.h"
 
 #define PID_MAX 4194304 /* PID_MAX_LIMIT */
@@ -27,6 +29,45 @@ unsigned pid_ntasks;
 static pid_t last_pid;
 static bool wrapped; /* from then on a free id may still be a group's or a session's */
 
+struct proc *pid_init;
+
+/* Who ignores SIGCHLD leaves no zombies: so init needs no thread that waits. */
+static int make_init(struct instance_env *env)
+{
+	struct proc *p = proc_new(env);
+	struct task *t = p ? task_new(env, p) : NULL;
+	struct cred *c = cred_new(0);
+
+	if (t && c)
+		p->sighand = sighand_new();
+	if (!t || !c || !p->sighand) {
+		cred_put(c);
+		task_put(t);
+		proc_put(p);
+		return -ENOMEM;
+	}
+	c->cap_permitted = c->cap_effective = c->cap_bounding = ~(uint64_t)0 >> (63 - CAP_LAST_CAP);
+	t->cred = c;
+	t->fsc.cred = c;
+	t->tid = t->fsc.tid = t->fsc.pid = p->pid = p->pgid = p->sid = 1;
+	t->state = TASK_SLEEPING;
+	task_set_comm(t, "init");
+	p->is_init = true;
+	p->sighand->action[SIGCHLD].handler = HANDLER_IGN;
+	for (int i = 0; i < NR_RLIMITS; i++)
+		p->limits[i] = (struct rlimit64){ RLIM64_INFINITY, RLIM64_INFINITY };
+	mutex_lock(&tasks_lock);
+	p->leader = task_get(t);
+	list_add_tail(&p->threads, &t->thread_node);
+	p->nthreads = p->nlive = 1;
+	pid_add_locked(t);
+	pid_add_proc_locked(p);
+	mutex_unlock(&tasks_lock);
+	task_put(t);
+	pid_init = p;
+	return 0;
+}
+
 int tasks_boot(struct instance_env *env)
 {
 	for (int i = 0; i < NBUCKETS; i++)
@@ -39,7 +80,34 @@ int tasks_boot(struct instance_env *env)
 	kmem_boot(env->memory_limit);
 	ipc_boot();
 	ctty_boot();
-	return 0;
+	return make_init(env);
+}
+
+/* Threads of the processes that a user has; all threads of a process have its leader's ids. tasks_lock held. */
+static uint64_t threads_of(uid_t uid)
+{
+	struct proc *p;
+	uint64_t n = 0;
+
+	list_for_each(p, &pid_procs, all_node) {
+		mutex_lock(&p->lock);
+		if (p->leader) {
+			AUTO(cred) c = task_get_cred(p->leader);
+
+			n += c && c->uid == uid ? MAX(p->nthreads, 1u) : 0; /* zombies count */
+		}
+		mutex_unlock(&p->lock);
+	}
+	return n;
+}
+
+bool pid_over_nproc_locked(struct task *t)
+{
+	uint64_t limit = proc_rlimit(t->proc, RLIMIT_NPROC);
+	uid_t uid = t->fsc.cred->uid;
+
+	mutex_assert_held(&tasks_lock);
+	return uid && limit < RLIM64_INFINITY && threads_of(uid) >= limit;
 }
 
 static struct list *bucket(pid_t tid)

@@ -77,7 +77,7 @@ static struct task *parent_thread_locked(struct proc *p)
 	list_for_each(t, &p->parent->threads, thread_node) {
 		if (t->dying)
 			continue;
-		if (t->tid == p->parent_tid)
+		if (t == p->parent_thread)
 			return t;
 		if (!found || t == p->parent->leader)
 			found = t;

@@ -238,8 +238,8 @@ static bool prepare_locked(struct proc *p, struct task *t, int sig, bool forced)
 {
 	const struct task *whose = t ? t : p->leader;
 
-	if (p->group_exit || p->zombie)
-		return false; /* dying: nobody will look */
+	if (p->group_exit || p->zombie || p->is_init)
+		return false; /* nobody will look */
 	if (SIGMASK(sig) & SIGMASK_STOP)
 		drop_everywhere_locked(p, SIGMASK(SIGCONT));
 	else if (sig == SIGCONT)

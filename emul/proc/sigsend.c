@@ -132,7 +132,7 @@ static long kill_all(struct task *t, int sig, const siginfo_t *info)
 	list_for_each(p, &pid_procs, all_node) {
 		int one;
 
-		if (p == t->proc)
+		if (p == t->proc || p->is_init)
 			continue;
 		one = send_member(t, p, sig, info);
 		n++;

@@ -105,6 +105,7 @@ void proc_put(struct proc *p)
 	idmap_fini(&p->timers);
 	sighand_put(p->sighand);
 	vfork_put(p->vfork);
+	vfs_allow_write(&p->exe);
 	path_put(&p->exe);
 	free(p->auxv);
 	tty_put(p->ctty);
@@ -243,8 +244,7 @@ pid_t task_ppid(struct task *t)
 	pid_t ppid;
 
 	mutex_lock(&tasks_lock);
-	/* Without a parent in the instance it is as if init were it. */
-	ppid = t->proc->parent ? t->proc->parent->pid : 1;
+	ppid = t->proc->parent ? t->proc->parent->pid : 0;
 	mutex_unlock(&tasks_lock);
 	return ppid;
 }
@@ -267,8 +267,8 @@ char task_state_char(struct task *t)
 	case TASK_TRACED: return 't';
 	case TASK_ZOMBIE: return 'Z';
 	case TASK_DEAD: return 'X';
-	case TASK_RUNNING:
-	case TASK_SLEEPING: break;
+	case TASK_SLEEPING: return 'S'; /* init */
+	case TASK_RUNNING: break;
 	}
 	if (t->in_vfork)
 		return 'D';

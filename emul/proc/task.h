@@ -55,6 +55,7 @@ struct restart_block {
 	uint64_t arg[4]; /* the call's own: remaining-time address, futex word, value, bitset... */
 };
 
+/* Who sleeps in a call is RUNNING: its waiter knows. */
 enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_STOPPED, TASK_TRACED, TASK_ZOMBIE, TASK_DEAD };
 
 struct task {
@@ -141,7 +142,8 @@ struct proc {
 	struct instance_env *env;
 
 	/* tasks_lock */
-	struct proc *parent;            /* NULL for the first; not counted: reparented before it goes */
+	struct proc *parent;            /* NULL for init; not counted: reparented before it goes */
+	struct task *parent_thread;     /* of parent, who made it; not counted */
 	struct list children, sibling;
 	struct list all_node;           /* pid.c: all processes; its reference goes when the process is reaped */
 	pid_t pgid, sid;
@@ -149,7 +151,8 @@ struct proc {
 	pid_t old_tty_pgid;             /* a session leader whose terminal was hung up: who was in front */
 	bool did_exec;
 	bool first;                     /* the instance's first one; constant */
-	pid_t parent_tid;               /* the thread that made it; constant */
+	bool is_init;                   /* process 1: takes orphans and reaps them, runs nothing; constant */
+	unsigned parent_exec_id;        /* of parent_thread at birth */
 
 	/* proc->lock */
 	struct mutex lock;
@@ -215,7 +218,7 @@ struct instance_env {
 
 /* --- pid.c, task.c ------------------------------------------------------------------------------ */
 extern struct mutex tasks_lock;
-int tasks_boot(struct instance_env *env);
+int tasks_boot(struct instance_env *env); /* makes process 1; -ENOMEM */
 struct task *task_get(struct task *t);
 void task_put(struct task *t);
 DEFINE_AUTO(task, task_put);
@@ -259,8 +262,13 @@ struct exec_args { /* all copied in already; freed by the caller */
 	char **argv, **envp;
 	int argc, envc;
 };
-/* Replaces the program. 0: t->regs are the new program's. -errno: nothing changed (before the point of no return; after it the process is killed). */
-int task_exec(struct task *t, const struct path *at, const char *name, unsigned walk, const struct exec_args *a);
+/* What is to be executed. fd: of execveat(2), which `at` comes from; -1: the name alone says it. */
+struct exec_target { const struct path *at; int fd; const char *name; unsigned walk; };
+/* Opens it: -ENOENT, -EACCES, -ETXTBSY... come before anything about the arguments. */
+int task_exec_open(struct task *t, const struct exec_target *x, struct file **ret);
+/* Replaces the program by the one in f. 0: t->regs are the new program's. -errno: nothing changed. */
+int task_exec_file(struct task *t, const struct exec_target *x, struct file *f, const struct exec_args *a);
+int task_exec(struct task *t, const char *name, const struct exec_args *a); /* both, for a name */
 /* Copies an argv/envp pair from guest memory. -EFAULT, -E2BIG, -ENOMEM. */
 int exec_args_read(struct mm *mm, gva_t argv, gva_t envp, uint64_t stack_limit, struct exec_args *ret);
 void exec_args_free(struct exec_args *a);
@@ -343,5 +351,6 @@ struct proc *pidfd_proc(struct file *f);                     /* reference; NULL:
 /* --- procfs/ ------------------------------------------------------------------------------------------------- */
 int procfs_new(struct instance_env *env, struct super **ret);
 int sysfs_new(struct instance_env *env, struct super **ret);
+struct proc *procfs_dir_proc(struct file *f);   /* reference; NULL: not an open /proc/PID */
 
 #endif

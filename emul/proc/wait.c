@@ -93,8 +93,9 @@ bool proc_notify_exit_locked(struct proc *p)
 	struct sigact a;
 
 	mutex_assert_held(&tasks_lock);
-	if (!parent)
-		return true;
+	/* A parent that has become another program expects nothing but SIGCHLD. */
+	if (p->parent_thread && p->parent_thread->exec_id != p->parent_exec_id)
+		sig = SIGCHLD;
 	a = signal_get_action(parent, SIGCHLD);
 	/* POSIX: a parent that ignores SIGCHLD, or says SA_NOCLDWAIT, leaves no zombies. */
 	if (!traced && sig == SIGCHLD && (a.handler == HANDLER_IGN || (a.flags & SA_NOCLDWAIT))) {
@@ -294,7 +295,7 @@ static long look_at_children(struct task *t, struct wait_for *w)
 	list_for_each_safe(c, next, &p->children, sibling) {
 		pid_t pid = c->pid;
 
-		if (!is_meant(w, c) || ((w->options & __WNOTHREAD) && c->parent_tid != t->tid))
+		if (!is_meant(w, c) || ((w->options & __WNOTHREAD) && c->parent_thread != t))
 			continue;
 		r = 0;
 		if (take_child(p, c, w))

@@ -270,7 +270,9 @@ static long file_command(struct task *t, struct file *f, int cmd, uint64_t arg)
 	case F_ADD_SEALS: return memfd_add_seals(f, (unsigned)arg);
 	case F_GET_SEALS: return memfd_get_seals(f);
 	case F_GETLEASE: return F_UNLCK;
-	/* F_SETLEASE, F_NOTIFY, write hints: as a file system or kernel without them */
+	case F_NOTIFY: /* no events: the end of a watch, and there is none */
+		return !((unsigned)arg & ~(unsigned)DN_MULTISHOT) ? 0 : !S_ISDIR(file_mode(f)) ? -ENOTDIR : -EINVAL;
+	/* F_SETLEASE, write hints: as a file system or kernel without them */
 	default: return owner_command(t, f, cmd, arg);
 	}
 }

@@ -288,6 +288,8 @@ long sys_pidfd_send_signal(struct task *t, const struct sysargs *a)
 		return -EINVAL;
 	f = fd_file(t, arg_int(a, 0));
 	p = f ? pidfd_proc(f) : NULL;
+	if (!p && f)
+		p = procfs_dir_proc(f); /* an open /proc/PID will do */
 	if (!p)
 		return -EBADF;
 	if (arg_gva(a, 2)) {

@@ -184,10 +184,14 @@ int vfs_truncate(struct fs_ctx *c, const struct path *p, uint64_t size)
 	if (path_read_only(p))
 		return -EROFS;
 	r = inode_permission(c->cred, i, MAY_WRITE);
+	if (r == 0)
+		r = inode_get_write(i);
 	if (r < 0)
 		return r;
 	inode_drop_privileges(c->cred, i, &a);
-	return set(c, p, &a);
+	r = set(c, p, &a);
+	inode_put_write(i);
+	return r;
 }
 
 /* --- places ------------------------------------------------------------------------------------------------- */

@@ -34,7 +34,7 @@ void file_fini(struct file *f)
 	struct path p = { f->path.mnt, f->path.dentry };
 
 	if (f->counted_writer)
-		atomic_fetch_sub(&f->inode->nwriters, 1);
+		inode_put_write(f->inode);
 	if (path_is_set(&p) && !(file_flags(f) & O_PATH) && atomic_fetch_sub(&f->inode->nopen, 1) == 1)
 		notify_last_close(f->inode);
 	if (path_is_set(&p))

@@ -76,7 +76,7 @@ struct inode { /* embedded in the file system's own; made by inode_init() */
 	struct mutex lock;
 	struct fifo *fifo;         /* lock: the pipe behind a FIFO, made at first open */
 	void *socket;              /* lock: what bind(2) left (vfs_bind_socket) */
-	_Atomic unsigned nwriters; /* descriptions open for writing; exec refuses with ETXTBSY */
+	_Atomic int nwriters;      /* > 0: descriptions open for writing; < 0: programs that run it. ETXTBSY keeps them apart */
 	_Atomic unsigned nopen;    /* descriptions, O_PATH aside */
 	_Atomic bool unlinked;     /* no name is left: whoever closes it last tells its watchers */
 	bool linkable;             /* made by O_TMPFILE without O_EXCL: may get its first name */
@@ -88,6 +88,8 @@ void inode_init(struct inode *i, const struct inode_ops *ops, struct super *sb, 
 void inode_fini(struct inode *i); /* for release */
 struct inode *inode_get(struct inode *i);
 void inode_put(struct inode *i);
+int inode_get_write(struct inode *i); /* one more writer; -ETXTBSY: a program runs it */
+void inode_put_write(struct inode *i);
 DEFINE_AUTO(inode, inode_put);
 
 struct super_ops {

@@ -19,10 +19,42 @@ void file_set_path(struct file *f, const struct path *p)
 	f->inode = p->dentry->inode;
 	if (!(file_flags(f) & O_PATH))
 		atomic_fetch_add(&f->inode->nopen, 1);
-	if (file_writable(f)) {
-		f->counted_writer = true;
-		atomic_fetch_add(&f->inode->nwriters, 1);
-	}
+	f->counted_writer = file_writable(f) && inode_get_write(f->inode) == 0;
+}
+
+/* --- writers and running programs: get_write_access(), deny_write_access() --------------------------------------- */
+
+/* Counts by `step` unless the count is on the other side of zero. */
+static int count_write(struct inode *i, int step)
+{
+	int n = atomic_load(&i->nwriters);
+
+	do {
+		if (n * step < 0)
+			return -ETXTBSY;
+	} while (!atomic_compare_exchange_weak(&i->nwriters, &n, n + step));
+	return 0;
+}
+
+int inode_get_write(struct inode *i)
+{
+	return count_write(i, 1);
+}
+
+void inode_put_write(struct inode *i)
+{
+	atomic_fetch_sub(&i->nwriters, 1);
+}
+
+int vfs_deny_write(const struct path *p)
+{
+	return count_write(p->dentry->inode, -1);
+}
+
+void vfs_allow_write(const struct path *p)
+{
+	if (path_is_set(p))
+		atomic_fetch_add(&p->dentry->inode->nwriters, 1);
 }
 
 static int access_of(unsigned flags)
@@ -82,16 +114,22 @@ static void truncated(struct fs_ctx *c, const struct path *p)
 static int open_inode(struct fs_ctx *c, const struct path *p, unsigned flags, struct file **ret)
 {
 	struct inode *i = p->dentry->inode;
+	bool writes = (access_of(flags) & MAY_WRITE) && S_ISREG(i->type);
 	struct file *f;
-	int r = i->ops->open ? i->ops->open(c, i, p, flags, &f) : -ENXIO;
+	int r = writes ? inode_get_write(i) : 0;
 
+	if (r < 0)
+		return r;
+	r = i->ops->open ? i->ops->open(c, i, p, flags, &f) : -ENXIO;
+	if (r == 0 && !f->path.dentry && !path_is_nameless(p))
+		file_set_path(f, p);
+	if (writes)
+		inode_put_write(i); /* the file counts itself */
 	if (r < 0)
 		return r;
 	*ret = f;
 	if (path_is_nameless(p)) /* and so is the new description */
 		return 0;
-	if (!f->path.dentry)
-		file_set_path(f, p);
 	notify_path(p, IN_OPEN);
 	if (flags & O_TRUNC)
 		truncated(c, p);
@@ -311,7 +349,7 @@ int vfs_open_exec(struct fs_ctx *c, const struct path *at, const char *name, uns
 	r = inode_permission(c->cred, i, MAY_EXEC);
 	if (r < 0)
 		return r;
-	if (atomic_load(&i->nwriters))
+	if (atomic_load(&i->nwriters) > 0)
 		return -ETXTBSY;
 	return open_inode(c, &p, O_RDONLY, ret);
 }

@@ -32,9 +32,14 @@ void pnode_put(struct pnode *n)
 		n->ops->release(n);
 }
 
-/* --- inodes ---------------------------------------------------------------------------------------------- */
-
 static const struct inode_ops pseudo_ops, pseudo_link_ops;
+
+struct pnode *pseudo_file_node(struct file *f)
+{
+	return f->inode && (f->inode->ops == &pseudo_ops || f->inode->ops == &pseudo_link_ops) ? pseudo_node(f->inode) : NULL;
+}
+
+/* --- inodes ---------------------------------------------------------------------------------------------- */
 
 /* Consumes n. */
 static int inode_for(struct super *s, struct pnode *n, struct inode **ret)

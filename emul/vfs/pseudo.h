@@ -44,6 +44,7 @@ struct pnode { /* embedded in the maker's node */
 void pnode_init(struct pnode *n, const struct pnode_ops *ops);
 struct pnode *pnode_get(struct pnode *n);
 void pnode_put(struct pnode *n);
+struct pnode *pseudo_file_node(struct file *f); /* borrowed; NULL: not of a pseudo file system */
 
 /* A file system over a root node (consumed). magic: f_type of statfs (PROC_SUPER_MAGIC...). */
 int pseudo_new(struct vfs *v, struct pnode *root, long magic, struct super **ret);

@@ -103,6 +103,9 @@ enum {
 int vfs_lookup(struct fs_ctx *c, const struct path *at, const char *name, unsigned walk, uint64_t resolve, struct path *ret);
 int vfs_open(struct fs_ctx *c, const struct path *at, const char *name, const struct open_how *how, struct file **ret);
 /* exec's open: regular, executable, not on a noexec mount; -EACCES etc. */
+/* A program that runs cannot be written to, nor one that is written to be run. -ETXTBSY. Each success is ended by vfs_allow_write(). */
+int vfs_deny_write(const struct path *p);
+void vfs_allow_write(const struct path *p);
 int vfs_open_exec(struct fs_ctx *c, const struct path *at, const char *name, unsigned walk, struct file **ret);
 int vfs_open_path(struct fs_ctx *c, const struct path *p, unsigned flags, struct file **ret); /* a path already found: magic links */
 

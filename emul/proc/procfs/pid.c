@@ -305,6 +305,15 @@ static int read_files(struct pnode *dir, struct fs_ctx *c, off_t cookie, struct 
 
 static const struct pnode_ops pid_ops = { .mode = S_IFDIR | 0555, .lookup = lookup_file, .readdir = read_files, TASK_NODE };
 
+struct proc *procfs_dir_proc(struct file *f)
+{
+	struct pnode *n = pseudo_file_node(f);
+
+	if (!n || n->ops != &pid_ops || task_node(n)->thread)
+		return NULL;
+	return proc_get(task_node(n)->task->proc);
+}
+
 /* --- task/ -------------------------------------------------------------------------------------------------------- */
 
 static bool parse_pid(const char *name, pid_t *ret)
