@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Measures: rounds in which the peers take turns, so that what else the machine does falls on all of them."""
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import peers as peer
+import workloads
+
+CELL_SECONDS = 60
+APP_SECONDS = 180
+SETTLE = 0.7    # until a program that waits has everything it needs
+
+
+class Book:
+    """Raw figures: mode -> result -> peer -> values, and units. What the JSON file holds."""
+
+    def __init__(self, data=None):
+        self.data = data or {"machine": {}, "peers": {}, "absent": [], "units": {}, "modes": {}}
+
+    def begin(self, mode, names):
+        """Results that are measured again lose their old values."""
+        for name in names:
+            self.data["modes"].setdefault(mode, {})[name] = {}
+
+    def add(self, mode, peer_name, result, value, unit):
+        self.data["units"][result] = unit
+        self.data["modes"].setdefault(mode, {}).setdefault(result, {}).setdefault(peer_name, []).append(value)
+
+    def add_output(self, mode, peer_name, text, known):
+        """Lines "name value unit"; others are messages of programs."""
+        for line in text.splitlines():
+            m = re.match(r"^(\S+)\s+([0-9.]+)\s+(\S.*)$", line.strip())
+            if m and m[1] in known:
+                self.add(mode, peer_name, m[1], float(m[2]), m[3])
+
+
+class Run:
+    """One call of bench/run."""
+
+    def __init__(self, book, present, work, rounds, seconds, verbose=True):
+        self.book, self.peers, self.work = book, present, work
+        self.rounds, self.seconds, self.verbose = rounds, seconds, verbose
+        self.known = workloads.results()
+
+    def say(self, text):
+        if self.verbose:
+            print(text, file=sys.stderr, flush=True)
+
+    def group(self, mode, pin, group, only):
+        """All rounds of one group of tests in one mode."""
+        steps = [s for s in self.steps(group) if not only or s[1] in only or only & set(s[2] if s[0] == self.system else ())]
+        for how, name, what in steps:
+            self.book.begin(mode, what if how == self.system else [name])
+        for r in range(self.rounds):
+            begin = time.monotonic()
+            for how, name, what in steps:
+                self.step(mode, pin, how, name, what)
+            self.batch(mode, pin, steps)
+            self.say("%s, %s, round %d of %d: %.0f s" % (mode, group, r + 1, self.rounds, time.monotonic() - begin))
+
+    def steps(self, group):
+        """(how it is measured, its name, results or argv) of the tests of a group."""
+        if group == "starts":
+            return [(self.start, n, a) for n, a in workloads.starts(self.work)] + [(self.memory, workloads.MEMORY, None)]
+        if group == "applications":
+            return [(self.timed, n, a) for n, a in workloads.applications(self.work)]
+        return [(self.system, t, r) for g, t, _, r in workloads.SYSTEM if g == group]
+
+    def step(self, mode, pin, how, name, what):
+        for p in self.peers:
+            if name not in p.skip and not (p.batch and how != self.start and how != self.memory):
+                how(mode, pin, p, name, what)
+
+    def batch(self, mode, pin, steps):
+        """Peers that start slowly take all tests of the round together."""
+        for p in self.peers:
+            mine = [s for s in steps if s[1] not in p.skip and s[0] in (self.system, self.timed)]
+            if p.batch and mine:
+                for text in p.run([self.line(p, *s) for s in mine], pin, APP_SECONDS):
+                    self.book.add_output(mode, p.name, text, self.known)
+
+    def line(self, p, how, name, what):
+        """The command line of a step, inside the sandbox."""
+        if how == self.timed:
+            return p.timed_command(name, what)
+        argv = [os.path.join(self.work, "sysbench"), "-t", str(self.seconds), name]
+        return argv if p.batch else p.command(argv)
+
+    def system(self, mode, pin, p, name, results):
+        text = p.output(self.line(p, self.system, name, results), pin, CELL_SECONDS)[0]
+        self.book.add_output(mode, p.name, text, self.known)
+        self.failed(p, name, text)
+
+    def timed(self, mode, pin, p, name, argv):
+        text = p.output(self.line(p, self.timed, name, argv), pin, APP_SECONDS)[0]
+        self.book.add_output(mode, p.name, text, self.known)
+        self.failed(p, name, text)
+        clean_outputs()
+
+    def start(self, mode, pin, p, name, argv):
+        """Wall time from outside: the start of the sandbox is what is measured."""
+        cmd, begin = p.command(argv), time.monotonic()
+        child, mark = p.start(cmd, pin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            child.wait(CELL_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            wall = time.monotonic() - begin
+            p.finish(child, mark)
+        if child.returncode == 0:
+            self.book.add(mode, p.name, name, wall * 1e3, "ms")
+        else:
+            self.failed(p, name, "")
+
+    def memory(self, mode, pin, p, name, _):
+        """Memory of all processes that a waiting program takes, shared pages by their share (Pss)."""
+        cmd = p.command([os.path.join(self.work, "pause")])
+        child, mark = p.start(cmd, pin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            time.sleep(SETTLE + (3 if p.batch else 0))
+            kib = sum(pss(pid) for pid in peer.our_processes(mark)) if child.poll() is None else 0
+        finally:
+            p.finish(child, mark)
+        if kib:
+            self.book.add(mode, p.name, name, kib / 1024, "MiB")
+        else:
+            self.failed(p, name, "")
+
+    def failed(self, p, name, text):
+        if not text.strip():
+            self.say("%s: %s failed or took too long" % (p.name, name))
+
+
+def pss(pid):
+    try:
+        with open("/proc/%d/smaps_rollup" % pid) as f:
+            return sum(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+    except OSError:
+        return 0
+
+
+def clean_outputs():
+    """What applications wrote where there is no sandbox in between."""
+    for name in ("db", "db-wal", "db-shm", "mp4", "tar", "o"):
+        try:
+            os.unlink("/tmp/vmrun-bench." + name)
+        except OSError:
+            pass
+
+
+def machine():
+    """What a reader must know to read the figures."""
+    with open("/proc/cpuinfo") as f:
+        model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown")
+    with open("/proc/meminfo") as f:
+        memory = int(next(f).split()[1]) / (1 << 20)
+    return {"processor": model, "processors": len(os.sched_getaffinity(0)), "memory": "%.0f GiB" % memory,
+            "kernel": platform.release(), "kvm": kvm_kind(), "date": time.strftime("%Y-%m-%d")}
+
+
+def kvm_kind():
+    loaded = [k for k in ("kvm_intel", "kvm_amd", "kvm_pvm") if os.path.isdir("/sys/module/" + k)]
+    if "kvm_pvm" in loaded:
+        return "kvm_pvm: shadow paging without virtualisation hardware"
+    return loaded[0] if loaded else "none"
+
+
+def forget(work):
+    shutil.rmtree(work, ignore_errors=True)
