@@ -23,6 +23,7 @@
 #include "emul/base/err.h"
 #include "emul/base/log.h"
 #include "emul/mm/usercopy.h"
+#include "emul/net/net.h"
 #include "emul/proc/task.h"
 #include "emul/syscalls/syscalls.h"
 #include "vmm/console.h"
@@ -117,7 +118,7 @@ static int boot_tasks(struct instance *in, const struct instance_config *cfg, st
 	env->max_tasks = 4096;
 	if (sched_getaffinity(0, sizeof(env->cpus), &env->cpus) < 0)
 		CPU_SET(0, &env->cpus);
-	if (tasks_boot(env) < 0)
+	if (tasks_boot(env) < 0 || net_boot(env) < 0)
 		return fail(err, STATUS_VMRUN, "out of memory");
 	return 0;
 }

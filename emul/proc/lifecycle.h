@@ -31,7 +31,6 @@ struct proc *proc_new(struct instance_env *env);
 struct sighand *sighand_new(void);
 struct sighand *sighand_get(struct sighand *s);
 void sighand_put(struct sighand *s);
-void task_set_current(struct task *t);
 void task_drop_resources(struct task *t);        /* mm, descriptors, cwd: own thread, or not started */
 
 /* --- start.c: host threads ----------------------------------------------------------------------------- */

@@ -242,6 +242,7 @@ char task_state_char(struct task *t);   /* R S D T t Z X of /proc/PID/stat */
 /* Wakes t out of the guest and out of any sleep: it looks at its signals. Takes proc->lock. */
 void task_kick(struct task *t);
 struct task *task_current(void); /* whose host thread this is; NULL: none. For file operations that Linux answers by `current` */
+void task_set_current(struct task *t); /* by its host thread, and by a helper thread around a call of t */
 uint64_t proc_rlimit(struct proc *p, int resource); /* soft limit */
 
 /* --- clone.c, exit.c, wait.c ----------------------------------------------------------------------- */

@@ -26,6 +26,10 @@ static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_futex] = ALWAYS, [SYS_rt_sigprocmask] = ALWAYS, [SYS_tgkill] = ALWAYS, [SYS_rt_sigaction] = ALWAYS, [SYS_rt_sigpending] = ALWAYS,
 	[SYS_semop] = ALWAYS, [SYS_semtimedop] = ALWAYS, [SYS_msgsnd] = ALWAYS, [SYS_msgrcv] = ALWAYS,
 	[SYS_mq_timedsend] = ALWAYS, [SYS_mq_timedreceive] = ALWAYS,
+	[SYS_socket] = ALWAYS, [SYS_socketpair] = ALWAYS, [SYS_bind] = ALWAYS, [SYS_listen] = ALWAYS, [SYS_shutdown] = ALWAYS,
+	[SYS_accept] = ALWAYS, [SYS_accept4] = ALWAYS, [SYS_getsockname] = ALWAYS, [SYS_getpeername] = ALWAYS,
+	[SYS_getsockopt] = ALWAYS, [SYS_setsockopt] = ALWAYS,
+	[SYS_recvfrom] = READS, [SYS_recvmsg] = READS, [SYS_sendto] = WRITES, [SYS_sendmsg] = WRITES,
 	[SYS_timerfd_settime] = ALWAYS, [SYS_timerfd_gettime] = ALWAYS,
 };
 
@@ -59,7 +63,9 @@ enum served call_serve(void *task, uint64_t nr, const uint64_t args[6], long *re
 	nr = (uint32_t)nr; /* only eax counts */
 	if (task_is_filtered(t) || !permitted(t, nr, &a))
 		return SERVED_REFUSED;
+	task_set_current(t);
 	r = syscall_table[nr].fn(t, &a);
+	task_set_current(NULL);
 	/* It would sleep, or go on after a signal: on its own thread. */
 	if (r == -EWOULDSLEEP || (r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK))
 		return SERVED_REFUSED;

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "emul/base/err.h"
 #include "emul/vfs/notify.h"
@@ -205,6 +206,19 @@ static bool any_nonblock(struct file *a, struct file *b, unsigned flags)
 	return (flags & SPLICE_F_NONBLOCK) || (a && (file_flags(a) & O_NONBLOCK)) || (b && (file_flags(b) & O_NONBLOCK));
 }
 
+/* For a socket SPLICE_F_NONBLOCK is about its data, too. */
+static ssize_t from_file(struct file *in, off_t *in_off, struct fifo *to, size_t len, bool nonblock, bool nonblock_flag)
+{
+	bool saved = file_call_nonblock;
+	ssize_t r;
+
+	if (nonblock_flag && !in->seekable && S_ISSOCK(file_mode(in)))
+		file_call_nonblock = true;
+	r = file_to_pipe(in, in_off, to, len, nonblock);
+	file_call_nonblock = saved;
+	return r;
+}
+
 ssize_t file_splice(struct file *in, off_t *in_off, struct file *out, off_t *out_off, size_t len, unsigned flags,
 		    struct fs_ctx *c)
 {
@@ -225,7 +239,7 @@ ssize_t file_splice(struct file *in, off_t *in_off, struct file *out, off_t *out
 	if (to) {
 		if (in_off && !in->seekable)
 			return -EINVAL;
-		return file_to_pipe(in, in_off, to, len, any_nonblock(NULL, out, flags));
+		return from_file(in, in_off, to, len, any_nonblock(NULL, out, flags), flags & SPLICE_F_NONBLOCK);
 	}
 	return -EINVAL;
 }

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Control messages: reading what a send brought, building what a receive gives. net/core/scm.c, put_cmsg(). */
+#include <string.h>
+
+#include "emul/net/sock.h"
+#include "emul/proc/task.h"
+
+/* --- from the sender ---------------------------------------------------------------------------------------- */
+
+const struct cmsghdr *sock_cmsg_next(const struct sock_msg *m, const struct cmsghdr *prev, int *ret_err)
+{
+	size_t at = 0, left;
+	const struct cmsghdr *c;
+
+	if (prev) {
+		at = (size_t)((const char *)prev - m->control);
+		if (CMSG_ALIGN(prev->cmsg_len) > m->control_len - at)
+			return NULL;
+		at += CMSG_ALIGN(prev->cmsg_len);
+	}
+	left = m->control_len - at;
+	if (left < sizeof(*c))
+		return NULL;
+	c = (const struct cmsghdr *)(const void *)(m->control + at);
+	if (c->cmsg_len >= sizeof(*c) && c->cmsg_len <= left)
+		return c;
+	*ret_err = -EINVAL;
+	return NULL;
+}
+
+/* --- to the receiver ------------------------------------------------------------------------------------------- */
+
+/* Where the next message's bytes go, with what is left both of the caller's room and of the buffer. */
+static size_t space_left(const struct sock_control *c)
+{
+	return MIN(c->room, sizeof(c->buf) - c->len);
+}
+
+void sock_put_cmsg(struct sock_msg *m, int level, int type, const void *data, size_t size)
+{
+	struct sock_control *c = m->ctl;
+	struct cmsghdr h = { .cmsg_len = CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type };
+	size_t left = c ? space_left(c) : 0, step;
+
+	if (left < sizeof(h)) {
+		m->ret_flags |= MSG_CTRUNC;
+		return;
+	}
+	if (h.cmsg_len > left) {
+		m->ret_flags |= MSG_CTRUNC;
+		h.cmsg_len = left;
+	}
+	memcpy(c->buf + c->len, &h, sizeof(h));
+	memcpy(c->buf + c->len + sizeof(h), data, h.cmsg_len - sizeof(h));
+	step = MIN((size_t)CMSG_SPACE(size), left);
+	if (step > h.cmsg_len)
+		memset(c->buf + c->len + h.cmsg_len, 0, step - h.cmsg_len);
+	c->len += step;
+	c->room -= step;
+}
+
+/* Reserves descriptors for the first n files. How many could be had. */
+static unsigned reserve_files(struct sock_control *c, struct task *t, bool cloexec, struct file *const *files, unsigned n)
+{
+	int limit = (int)MIN(proc_rlimit(t->proc, RLIMIT_NOFILE), (uint64_t)INT32_MAX);
+
+	c->files = calloc(n, sizeof(*c->files));
+	if (!c->files)
+		return 0;
+	while (c->nfiles < n) {
+		int fd = fdtab_reserve(t->fds, cloexec, 0, limit);
+
+		if (fd < 0)
+			break;
+		c->files[c->nfiles].fd = fd;
+		c->files[c->nfiles].file = file_get(files[c->nfiles]);
+		c->nfiles++;
+	}
+	return c->nfiles;
+}
+
+void sock_put_files(struct sock_msg *m, struct task *t, struct file *const *files, unsigned n)
+{
+	struct sock_control *c = m->ctl;
+	size_t left = c ? space_left(c) : 0;
+	unsigned fit = left < sizeof(struct cmsghdr) ? 0 : (unsigned)MIN((left - sizeof(struct cmsghdr)) / sizeof(int), (size_t)n);
+
+	if (fit && t && !c->nfiles) {
+		int fds[SOCK_CONTROL_MAX / sizeof(int)];
+		unsigned got = reserve_files(c, t, m->flags & MSG_CMSG_CLOEXEC, files, fit);
+
+		for (unsigned i = 0; i < got; i++)
+			fds[i] = c->files[i].fd;
+		if (got)
+			sock_put_cmsg(m, SOL_SOCKET, SCM_RIGHTS, fds, got * sizeof(int));
+		fit = got;
+	} else {
+		fit = 0;
+	}
+	if (fit < n)
+		m->ret_flags |= MSG_CTRUNC;
+}
+
+void sock_control_commit(struct sock_control *c, struct task *t)
+{
+	for (unsigned i = 0; i < c->nfiles; i++) {
+		fdtab_fill(t->fds, c->files[i].fd, c->files[i].file);
+		file_put(c->files[i].file);
+	}
+	free(c->files);
+	c->files = NULL;
+	c->nfiles = 0;
+}
+
+void sock_control_abort(struct sock_control *c, struct task *t)
+{
+	for (unsigned i = 0; i < c->nfiles; i++) {
+		fdtab_unreserve(t->fds, c->files[i].fd);
+		file_put(c->files[i].file);
+	}
+	free(c->files);
+	c->files = NULL;
+	c->nfiles = 0;
+}

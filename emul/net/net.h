@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * emul/net: sockets. What is common to all of them, and the address families.
+ *
+ *   sock.h    the contract: struct sock, what a family implements, messages, control data
+ *   sock.c    life, reading and writing as a file, waiting        sockopt.c  SOL_SOCKET
+ *   cmsg.c    control messages                                    ioctl.c    SIOC*
+ *   unix.h unix*.c      AF_UNIX
+ *
+ * Lock order: sock->lock (two of one family: lower address first) -> mm, waitq. Families say what else
+ * they have. No socket's lock is held when a file may lose its last reference.
+ */
+#ifndef EMUL_NET_NET_H
+#define EMUL_NET_NET_H
+
+struct instance_env;
+
+/* At boot, before the first task: registers the families and /proc/net. 0 or -errno. */
+int net_boot(struct instance_env *env);
+
+#endif
