@@ -269,7 +269,7 @@ static int first_task(struct instance *in, const struct instance_config *cfg, st
 {
 	AUTO_PATH root = PATH_INIT, cwd = PATH_INIT;
 	AUTO(fdtab) fds = fdtab_new();
-	struct cred *cred = cred_from_host();
+	struct cred *cred = cfg->has_user ? cred_of_user(cfg->uid, cfg->gid) : cred_from_host();
 	int r;
 
 	if (!fds || !cred)

@@ -25,6 +25,8 @@ struct instance_config {
 	const char *cwd;          /* the program's working directory; NULL: the caller's, or "/" with a rootfs */
 	const struct instance_volume *volumes;
 	unsigned nvolumes;
+	bool has_user;            /* run as: */
+	uint32_t uid, gid;        /* instead of the caller, without further groups */
 	char **argv;              /* argv[0] is looked up along PATH of envp, in the instance's own files */
 	char **envp;
 	int console;              /* the terminal that the program shall run on, as it is now (0 to 2); -1: none */

@@ -58,6 +58,25 @@ static int compare_gid(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void set_root_caps(struct cred *c)
+{
+	c->cap_bounding = ALL_CAPS;
+	if (c->euid == 0)
+		c->cap_permitted = c->cap_effective = ALL_CAPS;
+}
+
+struct cred *cred_of_user(uid_t uid, gid_t gid)
+{
+	struct cred *c = cred_new(0);
+
+	if (!c)
+		return NULL;
+	c->uid = c->euid = c->suid = c->fsuid = uid;
+	c->gid = c->egid = c->sgid = c->fsgid = gid;
+	set_root_caps(c);
+	return c;
+}
+
 struct cred *cred_from_host(void)
 {
 	int n = getgroups(0, NULL);
@@ -73,9 +92,7 @@ struct cred *cred_from_host(void)
 	qsort(c->groups, c->ngroups, sizeof(gid_t), compare_gid);
 	c->fsuid = c->euid;
 	c->fsgid = c->egid;
-	c->cap_bounding = ALL_CAPS;
-	if (c->euid == 0)
-		c->cap_permitted = c->cap_effective = ALL_CAPS;
+	set_root_caps(c);
 	return c;
 }
 

@@ -25,6 +25,7 @@ struct cred *cred_get(const struct cred *c);     /* another reference (const is 
 void cred_put(struct cred *c);
 DEFINE_AUTO(cred, cred_put);
 struct cred *cred_from_host(void);               /* the VMM's own ids; root gets all capabilities */
+struct cred *cred_of_user(uid_t uid, gid_t gid); /* somebody, in no other group; root gets all capabilities */
 bool cred_in_group(const struct cred *c, gid_t gid); /* fsgid or supplementary */
 bool cred_capable(const struct cred *c, int cap);
 

@@ -61,12 +61,18 @@ static void fix_caps(struct cred *n, const struct cred *old)
 		n->cap_effective = n->cap_permitted;
 }
 
-/* Publishes n, a changed copy of t's credentials. fsuid and fsgid follow the effective ids. */
-static long publish(struct task *t, struct cred *n)
+/* Publishes n, a changed copy of t's credentials. fsuid follows the effective id. */
+static long publish_uids(struct task *t, struct cred *n)
 {
 	n->fsuid = n->euid;
-	n->fsgid = n->egid;
 	fix_caps(n, t->fsc.cred);
+	task_set_cred(t, n);
+	return 0;
+}
+
+static long publish_gids(struct task *t, struct cred *n)
+{
+	n->fsgid = n->egid;
 	task_set_cred(t, n);
 	return 0;
 }
@@ -86,7 +92,7 @@ long cred_setuid(struct task *t, uid_t uid)
 	if (cred_capable(c, CAP_SETUID))
 		n->uid = n->suid = uid;
 	n->euid = uid;
-	return publish(t, n);
+	return publish_uids(t, n);
 }
 
 long cred_setgid(struct task *t, gid_t gid)
@@ -104,7 +110,7 @@ long cred_setgid(struct task *t, gid_t gid)
 	if (cred_capable(c, CAP_SETGID))
 		n->gid = n->sgid = gid;
 	n->egid = gid;
-	return publish(t, n);
+	return publish_gids(t, n);
 }
 
 long cred_setreuid(struct task *t, uid_t r, uid_t e)
@@ -126,7 +132,7 @@ long cred_setreuid(struct task *t, uid_t r, uid_t e)
 		n->euid = e;
 	if (r != (uid_t)-1 || (e != (uid_t)-1 && e != c->uid))
 		n->suid = n->euid;
-	return publish(t, n);
+	return publish_uids(t, n);
 }
 
 long cred_setregid(struct task *t, gid_t r, gid_t e)
@@ -148,7 +154,7 @@ long cred_setregid(struct task *t, gid_t r, gid_t e)
 		n->egid = e;
 	if (r != (gid_t)-1 || (e != (gid_t)-1 && e != c->gid))
 		n->sgid = n->egid;
-	return publish(t, n);
+	return publish_gids(t, n);
 }
 
 long cred_setresuid(struct task *t, uid_t r, uid_t e, uid_t s)
@@ -166,7 +172,7 @@ long cred_setresuid(struct task *t, uid_t r, uid_t e, uid_t s)
 	n->uid = r == (uid_t)-1 ? n->uid : r;
 	n->euid = e == (uid_t)-1 ? n->euid : e;
 	n->suid = s == (uid_t)-1 ? n->suid : s;
-	return publish(t, n);
+	return publish_uids(t, n);
 }
 
 long cred_setresgid(struct task *t, gid_t r, gid_t e, gid_t s)
@@ -184,8 +190,14 @@ long cred_setresgid(struct task *t, gid_t r, gid_t e, gid_t s)
 	n->gid = r == (gid_t)-1 ? n->gid : r;
 	n->egid = e == (gid_t)-1 ? n->egid : e;
 	n->sgid = s == (gid_t)-1 ? n->sgid : s;
-	return publish(t, n);
+	return publish_gids(t, n);
 }
+
+/* The capabilities that are about files: include/linux/capability.h CAP_FS_MASK. */
+#define CAP_BIT(c) ((uint64_t)1 << (c))
+#define FS_CAPS                                                                                         \
+	(CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_DAC_READ_SEARCH) | CAP_BIT(CAP_FOWNER) | \
+	 CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_LINUX_IMMUTABLE) | CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_MAC_OVERRIDE))
 
 /* setfsuid(2) never fails: it returns the old value, changed or not. */
 long cred_setfsuid(struct task *t, uid_t uid)
@@ -200,6 +212,12 @@ long cred_setfsuid(struct task *t, uid_t uid)
 	if (!n)
 		return old;
 	n->fsuid = uid;
+	if (!(n->securebits & (1u << SECURE_NO_SETUID_FIXUP))) {
+		if (old == 0 && uid != 0)
+			n->cap_effective &= ~FS_CAPS;
+		if (old != 0 && uid == 0)
+			n->cap_effective |= FS_CAPS & n->cap_permitted;
+	}
 	task_set_cred(t, n);
 	return old;
 }
@@ -276,25 +294,4 @@ long cred_capset(struct task *t, uint64_t permitted, uint64_t effective, uint64_
 	n->cap_ambient &= permitted & inheritable;
 	task_set_cred(t, n);
 	return 0;
-}
-
-/* execve(2) of a file without set-id bits or file capabilities: capabilities(7), "Transformation during execve()". */
-void cred_on_exec(struct task *t)
-{
-	const struct cred *c = t->fsc.cred;
-	struct cred *n = cred_dup(c);
-	bool root = !(c->securebits & (1u << SECURE_NOROOT)) && (!c->uid || !c->euid);
-
-	if (!n)
-		return; /* the old one is a subset of what Linux would give */
-	if (root) {
-		n->cap_permitted = c->cap_inheritable | c->cap_bounding;
-		n->cap_effective = !c->euid ? n->cap_permitted : 0;
-	} else {
-		n->cap_permitted = n->cap_effective = c->cap_ambient;
-	}
-	n->suid = n->fsuid = n->euid;
-	n->sgid = n->fsgid = n->egid;
-	n->securebits &= ~(1u << SECURE_KEEP_CAPS);
-	task_set_cred(t, n);
 }

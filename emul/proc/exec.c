@@ -38,6 +38,8 @@ struct new_program {
 	gva_t entry, rsp;
 	uint64_t *auxv;
 	size_t auxv_len;
+	struct cred *cred;
+	bool secure;         /* AT_SECURE */
 };
 
 static struct path program_path(const struct new_program *n)
@@ -56,6 +58,7 @@ static void new_program_free(struct new_program *n)
 	mm_put(n->mm);
 	free(n->name);
 	free(n->auxv);
+	cred_put(n->cred);
 }
 
 static uint64_t random_below(uint64_t range)
@@ -197,8 +200,8 @@ static int build_space(struct task *t, struct new_program *n, const struct elf_f
 {
 	bool fixed = t->proc->personality & PERSONALITY_NO_RANDOM;
 	struct elf_map prog, interp = { 0 };
-	struct stack_plan plan = { .exec_name = n->name, .elf = elf, .program = &prog, .cred = t->fsc.cred,
-				   .platform = t->env->platform };
+	struct stack_plan plan = { .exec_name = n->name, .elf = elf, .program = &prog, .cred = n->cred,
+				   .platform = t->env->platform, .secure = n->secure };
 	gva_t dyn = elf->interp ? DYN_BASE + (fixed ? 0 : random_below(MMAP_RANDOM)) : 0;
 	int r;
 
@@ -224,8 +227,11 @@ static int build_program(struct task *t, struct new_program *n, const struct exe
 
 	if (r < 0)
 		return r;
-	n->mm = mm_new(t->env->phys);
-	r = n->mm ? build_space(t, n, &elf, args) : -ENOMEM;
+	r = cred_for_exec(t, n->file, &n->cred, &n->secure);
+	if (r == 0) {
+		n->mm = mm_new(t->env->phys);
+		r = n->mm ? build_space(t, n, &elf, args) : -ENOMEM;
+	}
 	elf_free(&elf);
 	return r;
 }
@@ -246,7 +252,6 @@ static void set_exe(struct task *t, struct new_program *n)
 	old_auxv = p->auxv;
 	p->auxv = steal(n->auxv);
 	p->auxv_len = n->auxv_len;
-	p->dumpable = true;
 	mutex_unlock(&p->lock);
 	vfs_allow_write(&old);
 	path_put(&old);
@@ -295,6 +300,17 @@ static int enter_program(struct task *t, struct new_program *n)
 	return 0;
 }
 
+/* begin_new_exec(): whether others may look into it is decided anew. */
+static void set_cred(struct task *t, struct new_program *n)
+{
+	const struct cred *c = t->fsc.cred;
+
+	t->proc->dumpable = c->euid == c->uid && c->egid == c->gid;
+	if (n->secure)
+		t->pdeath_signal = 0;
+	task_set_cred(t, steal(n->cred));
+}
+
 static int commit(struct task *t, struct new_program *n)
 {
 	int r;
@@ -315,7 +331,7 @@ static int commit(struct task *t, struct new_program *n)
 	set_exe(t, n);
 	own_descriptors(t);
 	signal_exec(t);
-	cred_on_exec(t);
+	set_cred(t, n);
 	proc_timers_exit(t->proc);
 	task_set_comm(t, n->comm);
 	return 0;

@@ -6,7 +6,7 @@
  *   exec.c elf.c stack.c          a new program           session.c ctty.c  process groups, sessions, terminals
  *   signal.c sigqueue.c sigaction.c sigsend.c sigdeliver.c sigwait.c sigframe.c fault.c  signals (signal.c has the theory)
  *   itimer.c posix_timer.c cputimer.c  timers that signal                 clock.c sleep.c  clocks and sleeping
- *   futex.c futex_waitv.c futex_pi.c robust.c  user-space locks        cred.c rlimit.c sched.c prctl.c usage.c
+ *   futex.c futex_waitv.c futex_pi.c robust.c  user-space locks        cred.c cred_exec.c rlimit.c sched.c prctl.c usage.c
  *   ipc.c ipc_shm.c ipc_sem.c ipc_undo.c ipc_msg.c   System V IPC (ipc.h)
  *   seccomp.c bpf.c   filters on calls (seccomp.h)      kmem.c   a bound for what guests make us keep
  *   mqueue.c mqueue_fs.c   POSIX message queues (mqueue.h)
@@ -321,7 +321,8 @@ long cred_setfsuid(struct task *t, uid_t uid);
 long cred_setfsgid(struct task *t, gid_t gid);
 long cred_setgroups(struct task *t, const gid_t *groups, unsigned n);
 long cred_capset(struct task *t, uint64_t permitted, uint64_t effective, uint64_t inheritable);
-void cred_on_exec(struct task *t); /* capability rules of execve without set-id bits */
+/* cred_exec.c: who t is once it runs f. *ret_secure: AT_SECURE. -ENOMEM, -EPERM: f needs capabilities that t cannot have. */
+int cred_for_exec(struct task *t, struct file *f, struct cred **ret, bool *ret_secure);
 long rlimit_get_set(struct task *t, pid_t pid, unsigned resource, const struct rlimit64 *set, struct rlimit64 *ret_old);
 long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set);
 long sched_getaffinity_call(struct task *t, pid_t pid, cpu_set_t *ret); /* bytes Linux returns */

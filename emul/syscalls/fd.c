@@ -109,7 +109,11 @@ static long make_pipe(struct task *t, gva_t out, int flags)
 	if (flags & ~PIPE_FLAGS)
 		return -EINVAL;
 	r = pipe_new((unsigned)flags, &rd, &wr);
-	return r < 0 ? r : install_pair(t, rd, wr, flags & O_CLOEXEC, out);
+	if (r < 0)
+		return r;
+	file_set_maker(rd, t->fsc.cred);
+	file_set_maker(wr, t->fsc.cred);
+	return install_pair(t, rd, wr, flags & O_CLOEXEC, out);
 }
 
 long sys_pipe(struct task *t, const struct sysargs *a)
@@ -159,5 +163,8 @@ long sys_memfd_create(struct task *t, const struct sysargs *a)
 	if (n < 0)
 		return n == -ENAMETOOLONG ? -EINVAL : n;
 	r = memfd_new(t->env->phys, name, flags, &f);
-	return r < 0 ? r : fd_install(t, f, flags & MFD_CLOEXEC);
+	if (r < 0)
+		return r;
+	file_set_maker(f, t->fsc.cred);
+	return fd_install(t, f, flags & MFD_CLOEXEC);
 }

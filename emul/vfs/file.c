@@ -50,6 +50,12 @@ struct file *file_get(struct file *f)
 	return f;
 }
 
+void file_set_maker(struct file *f, const struct cred *c)
+{
+	f->anon_uid = c->fsuid;
+	f->anon_gid = c->fsgid;
+}
+
 void file_put(struct file *f)
 {
 	if (!f || !ref_put(&f->ref))
@@ -75,9 +81,13 @@ int file_reopen(struct file *f, unsigned flags, struct file **ret)
 {
 	int r;
 
-	if (pipe_reopen(f, flags, ret, &r) || memfd_reopen(f, flags, ret, &r))
-		return r;
-	return -ENXIO;
+	if (!pipe_reopen(f, flags, ret, &r) && !memfd_reopen(f, flags, ret, &r))
+		return -ENXIO;
+	if (r == 0) {
+		(*ret)->anon_uid = f->anon_uid;
+		(*ret)->anon_gid = f->anon_gid;
+	}
+	return r;
 }
 
 /* --- reading, writing, seeking -------------------------------------------------------------------------- */

@@ -79,6 +79,7 @@ struct file {
 	struct { int type; pid_t pid; int sig; uid_t uid, euid; } own; /* own_lock: F_SETOWN, F_SETSIG */
 	struct list epolls;             /* epoll_watch_lock: items that watch this file */
 	_Atomic unsigned nr_epolls;     /* of them; read without the lock when the last reference goes */
+	uid_t anon_uid; gid_t anon_gid; /* who made an anonymous file that has an owner (pipe, memfd): file_set_maker() */
 	uint64_t anon_ino;              /* inode number of an anonymous file, for st_ino and pipe:[N] */
 	_Atomic unsigned leases;        /* reserved */
 };
@@ -90,6 +91,8 @@ void file_fini(struct file *f);
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
 DEFINE_AUTO(file, file_put);
+struct cred;
+void file_set_maker(struct file *f, const struct cred *c); /* before others see it; root otherwise */
 
 static inline unsigned file_flags(struct file *f) { return atomic_load_explicit(&f->flags, memory_order_relaxed); }
 /* A call on this thread wants no blocking whatever O_NONBLOCK says (RWF_NOWAIT, MSG_DONTWAIT): set around the op by the caller. */

@@ -192,8 +192,8 @@ static int mfd_stat(struct file *f, unsigned mask, struct statx *ret)
 	*ret = (struct statx){
 		.stx_mask = STATX_BASIC_STATS,
 		.stx_mode = S_IFREG | m->mode,
-		.stx_uid = geteuid(),
-		.stx_gid = getegid(),
+		.stx_uid = f->anon_uid,
+		.stx_gid = f->anon_gid,
 		.stx_size = shmem_size(m->obj),
 		.stx_blocks = shmem_allocated(m->obj) / 512,
 		.stx_blksize = PAGE_SIZE,

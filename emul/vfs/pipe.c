@@ -243,8 +243,8 @@ static int pipe_stat(struct file *f, unsigned mask, struct statx *ret)
 		.stx_mask = STATX_BASIC_STATS,
 		.stx_mode = S_IFIFO | 0600,
 		.stx_nlink = 1,
-		.stx_uid = geteuid(), /* who runs the instance: the usual maker of its pipes */
-		.stx_gid = getegid(),
+		.stx_uid = f->anon_uid,
+		.stx_gid = f->anon_gid,
 		.stx_blksize = PAGE_SIZE,
 		.stx_ino = end_of(f)->p->ino,
 		.stx_dev_minor = 14, /* pipefs */

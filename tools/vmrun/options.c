@@ -82,6 +82,33 @@ static int set_volume(struct options *o, const char *v, char *err, unsigned long
 	return 0;
 }
 
+static bool id_parse(const char *text, char end, uint32_t *ret, const char **ret_rest)
+{
+	unsigned long n;
+	char *rest;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	n = strtoul(text, &rest, 10);
+	*ret = (uint32_t)n;
+	*ret_rest = *rest ? rest + 1 : NULL;
+	return !errno && n < UINT32_MAX && (!*rest || *rest == end);
+}
+
+/* The group is that of the same number unless given. */
+static int set_user(struct options *o, const char *v, char *err, unsigned long n)
+{
+	const char *gid, *rest = NULL;
+
+	if (!id_parse(v, ':', &o->cfg.uid, &gid) || (gid && (!id_parse(gid, '\0', &o->cfg.gid, &rest) || rest)))
+		return bad(err, n, "--user", v, "give numbers: UID or UID:GID");
+	if (!gid)
+		o->cfg.gid = o->cfg.uid;
+	o->cfg.has_user = true;
+	return 0;
+}
+
 static int set_env(struct options *o, const char *v, char *err, unsigned long n)
 {
 	if (o->nenv == VMRUN_MAX_ENV || !*v || *v == '=')
@@ -117,6 +144,7 @@ static const struct option_row table[] = {
 	{ "rootfs", 0, "DIR", "a host directory as \"/\"; changes stay in memory (default: the host's \"/\")", set_rootfs },
 	{ "volume", 'v', "HOST:GUEST[:ro]", "show a host directory inside, writable unless :ro; repeatable", set_volume },
 	{ "cwd", 'C', "DIR", "working directory inside (default: the caller's)", set_cwd },
+	{ "user", 'u', "UID[:GID]", "run as this user (default: as the caller; GID: the same number)", set_user },
 	{ "env", 'e', "NAME[=VALUE]", "set, or drop, a variable of the program's environment; repeatable", set_env },
 	{ "new", 0, NULL, "a private instance that ends with its program", set_fresh },
 	{ "strace", 0, "[FILE]", "print system calls in strace(1)'s form to stderr, or to FILE", set_strace },

@@ -20,7 +20,8 @@ struct devpts { struct super sb; struct timespec born; };
 struct pts_inode {
 	struct inode inode;
 	struct tty *tty;  /* counted; NULL: the root, or ptmx */
-	/* inode.lock: of ptmx */
+	struct mutex lock; /* inner to inode.lock, which who creates holds while asking who may */
+	/* lock: of ptmx and the directory */
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
@@ -42,6 +43,7 @@ static int make(struct super *s, struct tty *t, uint64_t ino, mode_t mode, struc
 		tty_put(t);
 		return -ENOMEM;
 	}
+	mutex_init(&pi->lock);
 	inode_init(&pi->inode, &devpts_ops, s, mode & S_IFMT, s->dev, ino);
 	pi->tty = t;
 	pi->mode = mode & 07777;
@@ -124,11 +126,11 @@ static int getattr(struct inode *i, unsigned mask, struct statx *ret)
 		fill_slave(pi->tty, ret);
 		return 0;
 	}
-	mutex_lock(&i->lock);
+	mutex_lock(&pi->lock);
 	ret->stx_mode = (uint16_t)(i->type | pi->mode);
 	ret->stx_uid = pi->uid;
 	ret->stx_gid = pi->gid;
-	mutex_unlock(&i->lock);
+	mutex_unlock(&pi->lock);
 	if (!S_ISDIR(i->type)) {
 		ret->stx_rdev_major = 5;
 		ret->stx_rdev_minor = 2;
@@ -154,9 +156,9 @@ static int setattr(struct fs_ctx *c, struct inode *i, const struct iattr *a)
 	if (a->valid & ATTR_SIZE)
 		return S_ISDIR(i->type) ? -EISDIR : -EINVAL;
 	if (!t) {
-		mutex_lock(&i->lock);
+		mutex_lock(&pi->lock);
 		set_common(a, &pi->mode, &pi->uid, &pi->gid);
-		mutex_unlock(&i->lock);
+		mutex_unlock(&pi->lock);
 		return 0;
 	}
 	tty_lock(t);
@@ -243,6 +245,7 @@ static int open_inode(struct fs_ctx *c, struct inode *i, const struct path *p, u
 static void release_inode(struct inode *i)
 {
 	tty_put(of(i)->tty);
+	mutex_fini(&of(i)->lock);
 	inode_fini(i);
 	free(of(i));
 }
