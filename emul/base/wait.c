@@ -156,6 +156,7 @@ static int block(struct waiter *w, struct deadline d, bool interruptible)
 				return r;
 			return 0;
 		}
+		atomic_fetch_add_explicit(&w->nsleeps, 1, memory_order_relaxed);
 		r = futex_sleep(&w->woken, d);
 	}
 }
@@ -233,6 +234,7 @@ int host_wait(int fd, short events, struct deadline d)
 	open = old;
 	sigdelset(&open, SIG_KICK);
 	atomic_store(&w->in_host_wait, true);
+	atomic_fetch_add_explicit(&w->nsleeps, 1, memory_order_relaxed);
 	r = host_wait_blocked(w, &p, d, &open);
 	atomic_store(&w->in_host_wait, false);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

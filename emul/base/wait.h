@@ -51,6 +51,7 @@ struct waiter {
 	_Atomic bool interrupted;   /* a signal wants the thread back */
 	_Atomic bool in_host_wait;  /* sleeping in host_wait(): needs a host signal to come back */
 	_Atomic int tid;            /* host thread, 0 = not bound */
+	_Atomic uint64_t nsleeps;   /* times it slept */
 	bool may_sleep;             /* constant after waiter_init() */
 };
 

@@ -113,7 +113,7 @@ struct task {
 	int policy, priority, nice;
 	unsigned long timer_slack;
 	int pdeath_signal;
-	_Atomic uint64_t utime_ns, stime_ns, nvcsw, nivcsw, minflt, majflt; /* statistics */
+	_Atomic uint64_t utime_ns, stime_ns, minflt, majflt; /* statistics */
 	uint64_t start_ns;              /* CLOCK_BOOTTIME at birth; constant */
 	bool no_new_privs;
 	unsigned exec_id;
@@ -185,7 +185,7 @@ struct proc {
 	struct itimer *itimers;         /* ITIMER_*: itimer.c */
 	_Atomic bool zombie, reaped;    /* written under tasks_lock and lock */
 	bool child_subreaper, dumpable, thp_disable;
-	struct rusage_sum { uint64_t utime_ns, stime_ns, minflt, majflt, nvcsw, nivcsw, maxrss; } dead_threads, dead_children;
+	struct rusage_sum { uint64_t utime_ns, stime_ns, minflt, majflt, nvcsw, maxrss; } dead_threads, dead_children;
 	uint64_t start_ns;
 	/* set by exec, task->lock of the leader not needed: own thread only, readers under proc->lock */
 	struct path exe;                /* /proc/PID/exe */

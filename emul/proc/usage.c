@@ -74,8 +74,7 @@ static void add_task_locked(struct task *t, struct rusage_sum *to)
 	to->stime_ns += atomic_load(&t->stime_ns);
 	to->minflt += atomic_load(&t->minflt);
 	to->majflt += atomic_load(&t->majflt);
-	to->nvcsw += atomic_load(&t->nvcsw);
-	to->nivcsw += atomic_load(&t->nivcsw);
+	to->nvcsw += atomic_load(&t->waiter.nsleeps);
 }
 
 static uint64_t maxrss_of(struct mm *mm)
@@ -95,7 +94,6 @@ void usage_add(struct rusage_sum *to, const struct rusage_sum *from)
 	to->minflt += from->minflt;
 	to->majflt += from->majflt;
 	to->nvcsw += from->nvcsw;
-	to->nivcsw += from->nivcsw;
 	to->maxrss = MAX(to->maxrss, from->maxrss);
 }
 
@@ -167,7 +165,6 @@ void usage_fill(const struct rusage_sum *s, struct rusage *ret)
 	ret->ru_minflt = (long)s->minflt;
 	ret->ru_majflt = (long)s->majflt;
 	ret->ru_nvcsw = (long)s->nvcsw;
-	ret->ru_nivcsw = (long)s->nivcsw;
 }
 
 void proc_usage(struct proc *p, struct rusage *ret)

@@ -93,22 +93,36 @@ static int setattr(struct fs_ctx *c, struct inode *i, const struct iattr *a)
 	return a->valid & ~(unsigned)ATTR_SIZE ? -EPERM : 0;
 }
 
+static int may(struct pnode *n, struct fs_ctx *c)
+{
+	return n->ops->may ? n->ops->may(n, c) : 0;
+}
+
 static ssize_t readlink_text(struct fs_ctx *c, struct inode *i, char *buf, size_t size)
 {
 	struct pnode *n = pseudo_node(i);
+	int r = may(n, c);
 
+	if (r < 0)
+		return r;
 	return n->ops->readlink ? n->ops->readlink(n, c, buf, size) : -EINVAL;
 }
 
 static int follow(struct fs_ctx *c, struct inode *i, struct path *ret)
 {
-	return pseudo_node(i)->ops->follow(pseudo_node(i), c, ret);
+	struct pnode *n = pseudo_node(i);
+	int r = may(n, c);
+
+	return r < 0 ? r : n->ops->follow(n, c, ret);
 }
 
 static int open_inode(struct fs_ctx *c, struct inode *i, const struct path *p, unsigned flags, struct file **ret)
 {
 	struct pnode *n = pseudo_node(i);
+	int r = may(n, c);
 
+	if (r < 0)
+		return r;
 	if (S_ISLNK(i->type))
 		return n->ops->open_target ? n->ops->open_target(n, c, flags, ret) : -ELOOP;
 	if (n->ops->open)

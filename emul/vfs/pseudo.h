@@ -32,6 +32,9 @@ struct pnode_ops {
 	int (*follow)(struct pnode *n, struct fs_ctx *c, struct path *ret);
 	/* open(2) of a magic link whose target is no path (pipe, socket): a new description of it. -ENXIO... */
 	int (*open_target)(struct pnode *n, struct fs_ctx *c, unsigned flags, struct file **ret);
+	/* Before open, readlink and follow, beyond the mode: 0, -EACCES. NULL: the mode says all. */
+	int (*may)(struct pnode *n, struct fs_ctx *c);
+	bool mortal; /* an open file whose node is not alive any more reads -ESRCH */
 	bool (*alive)(struct pnode *n);                           /* false: the name is gone (process ended); NULL: always there */
 	void (*getattr)(struct pnode *n, struct statx *st);       /* may change uid, gid, mode, size, nlink, times */
 	void (*release)(struct pnode *n);                         /* frees the concrete node */

@@ -32,11 +32,14 @@ static struct pseudo_file *pf_of(struct file *f)
 
 static int fill(struct pseudo_file *pf)
 {
+	struct pnode *n = pf->node;
 	int r;
 
+	if (n->ops->mortal && !n->ops->alive(n))
+		return -ESRCH;
 	seq_fini(&pf->content);
 	seq_init(&pf->content);
-	r = pf->node->ops->show(pf->node, &pf->ctx, &pf->content);
+	r = n->ops->show(n, &pf->ctx, &pf->content);
 	if (r == 0 && pf->content.failed)
 		r = -ENOMEM;
 	pf->filled = r == 0;

@@ -75,6 +75,7 @@ static const struct pnode_ops fd_link_ops = {
 	.mode = S_IFLNK | 0700,
 	.readlink = fd_readlink,
 	.follow = fd_follow,
+	.may = task_node_may,
 	.alive = fd_alive,
 	.getattr = fd_getattr,
 	.release = task_node_release,
@@ -101,7 +102,7 @@ static int show_fdinfo(struct pnode *n, struct fs_ctx *c, struct seq *out)
 }
 
 static const struct pnode_ops fdinfo_ops = {
-	.mode = S_IFREG | 0444, .show = show_fdinfo, .alive = fd_alive, .getattr = task_node_owner, .release = task_node_release,
+	.mode = S_IFREG | 0444, .show = show_fdinfo, .may = task_node_may, .alive = fd_alive, .getattr = task_node_owner, .release = task_node_release,
 };
 
 /* --- the directories --------------------------------------------------------------------------------------- */
@@ -163,6 +164,6 @@ const struct pnode_ops fd_dir_ops = {
 	.release = task_node_release,
 };
 const struct pnode_ops fdinfo_dir_ops = {
-	.mode = S_IFDIR | 0555, .lookup = lookup_info, .readdir = read_infos, .alive = task_node_alive, .getattr = task_node_owner,
+	.mode = S_IFDIR | 0555, .lookup = lookup_info, .readdir = read_infos, .may = task_node_may, .alive = task_node_alive, .getattr = task_node_owner,
 	.release = task_node_release,
 };

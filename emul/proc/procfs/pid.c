@@ -38,10 +38,16 @@ void task_node_owner(struct pnode *n, struct statx *st)
 {
 	AUTO(cred) c = task_get_cred(task_node(n)->task);
 
-	if (!c)
+	/* task_dump_owner(): what is in the directories that all may read does not say more than their names. */
+	if (!c || (!task_node(n)->task->proc->dumpable && st->stx_mode != (S_IFDIR | 0555)))
 		return;
 	st->stx_uid = c->euid;
 	st->stx_gid = c->egid;
+}
+
+int task_node_may(struct pnode *n, struct fs_ctx *c)
+{
+	return trace_may_access(c->pid, c->cred, true, task_node(n)->task) < 0 ? -EACCES : 0;
 }
 
 /* --- small files --------------------------------------------------------------------------------------- */
@@ -79,7 +85,10 @@ static int show_cgroup(struct pnode *n, struct fs_ctx *c, struct seq *out)
 static int show_io(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
 	struct proc *p = task_node(n)->task->proc;
+	int r = task_node_may(n, c);
 
+	if (r < 0)
+		return r;
 	seq_printf(out, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\nread_bytes: %llu\nwrite_bytes: %llu\n",
 		   (unsigned long long)p->io_rchar, (unsigned long long)p->io_wchar, (unsigned long long)p->io_syscr,
 		   (unsigned long long)p->io_syscw, (unsigned long long)p->io_rbytes, (unsigned long long)p->io_wbytes);
@@ -89,38 +98,15 @@ static int show_io(struct pnode *n, struct fs_ctx *c, struct seq *out)
 
 static int show_personality(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
+	if (task_node_may(n, c) < 0)
+		return -EPERM;
 	seq_printf(out, "%08x\n", task_node(n)->task->proc->personality);
 	return 0;
-}
-
-static int show_oom_adj(struct pnode *n, struct fs_ctx *c, struct seq *out)
-{
-	seq_printf(out, "%d\n", task_node(n)->task->proc->oom_score_adj);
-	return 0;
-}
-
-static ssize_t write_oom_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos)
-{
-	char text[16] = "", *end;
-	long v;
-
-	memcpy(text, buf, MIN(len, sizeof(text) - 1));
-	v = strtol(text, &end, 10);
-	if (end == text || (*end && *end != '\n') || v < -1000 || v > 1000)
-		return -EINVAL;
-	task_node(n)->task->proc->oom_score_adj = (int)v;
-	return (ssize_t)len;
 }
 
 static int show_zero(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
 	seq_puts(out, "0");
-	return 0;
-}
-
-static int show_zero_line(struct pnode *n, struct fs_ctx *c, struct seq *out)
-{
-	seq_puts(out, "0\n");
 	return 0;
 }
 
@@ -209,79 +195,107 @@ static ssize_t read_magic(struct pnode *n, struct fs_ctx *c, char *buf, size_t s
 /* --- the table ------------------------------------------------------------------------------------------------ */
 
 #define TASK_NODE .alive = task_node_alive, .getattr = task_node_owner, .release = task_node_release
-#define SHOW(name, bits, fn) static const struct pnode_ops name##_ops = { .mode = S_IFREG | (bits), .show = fn, TASK_NODE }
-#define LINK(name, fn) static const struct pnode_ops name##_ops = { .mode = S_IFLNK | 0777, .readlink = read_magic, .follow = fn, TASK_NODE }
-SHOW(auxv, 0400, show_auxv);
+#define SHOW(name, bits, fn) static const struct pnode_ops name##_ops = { .mode = S_IFREG | (bits), .mortal = true, .show = fn, TASK_NODE }
+#define SHOW_TRACER(name, bits, fn) \
+	static const struct pnode_ops name##_ops = { .mode = S_IFREG | (bits), .show = fn, .may = task_node_may, TASK_NODE }
+#define STORE(name, bits, fn, store) \
+	static const struct pnode_ops name##_ops = { .mode = S_IFREG | (bits), .mortal = true, .show = fn, .write = store, TASK_NODE }
+#define LINK(name, fn) \
+	static const struct pnode_ops name##_ops = { .mode = S_IFLNK | 0777, .readlink = read_magic, .follow = fn, .may = task_node_may, TASK_NODE }
+SHOW_TRACER(auxv, 0400, show_auxv);
 SHOW(cgroup, 0444, show_cgroup);
+SHOW(children, 0444, show_children);
 SHOW(cmdline, 0444, show_cmdline);
-static const struct pnode_ops comm_ops = { .mode = S_IFREG | 0644, .show = show_comm, .write = write_comm, TASK_NODE };
+STORE(comm, 0644, show_comm, write_comm);
 SHOW(coredump_filter, 0644, show_coredump_filter);
 LINK(cwd, follow_cwd);
-SHOW(environ, 0400, show_environ);
+SHOW_TRACER(environ, 0400, show_environ);
 LINK(exe, follow_exe);
 SHOW(id_map, 0644, show_id_map);
 SHOW(io, 0400, show_io);
 SHOW(limits, 0444, show_limits);
-SHOW(maps, 0444, show_maps);
+SHOW_TRACER(maps, 0444, show_maps);
 SHOW(mountinfo, 0444, show_mountinfo);
 SHOW(mounts, 0444, show_mounts);
+SHOW(mountstats, 0400, show_mountstats);
 SHOW(no_id, 0444, show_no_id);
-static const struct pnode_ops oom_score_adj_ops = { .mode = S_IFREG | 0644, .show = show_oom_adj, .write = write_oom_adj, TASK_NODE };
+STORE(oom_adj, 0644, show_oom_adj, write_oom_adj);
+SHOW(oom_score, 0444, show_oom_score);
+STORE(oom_score_adj, 0644, show_oom_score_adj, write_oom_score_adj);
 SHOW(personality, 0400, show_personality);
 LINK(root, follow_root);
+SHOW(sched, 0644, show_sched);
+SHOW(schedstat, 0444, show_schedstat);
 SHOW(setgroups, 0644, show_setgroups);
-SHOW(smaps, 0444, show_smaps);
-SHOW(smaps_rollup, 0444, show_smaps_rollup);
+SHOW_TRACER(smaps, 0444, show_smaps);
+SHOW_TRACER(smaps_rollup, 0444, show_smaps_rollup);
 SHOW(stat, 0444, show_stat);
 SHOW(statm, 0444, show_statm);
 SHOW(status, 0444, show_status);
+SHOW(syscall, 0400, show_syscall);
 SHOW(timerslack, 0666, show_timerslack);
 SHOW(zero, 0444, show_zero);
-SHOW(zero_line, 0444, show_zero_line);
 static const struct pnode_ops task_dir_ops;
 
-static const struct { const char *name; const struct pnode_ops *ops; bool process_only; } files[] = {
-	{ "auxv", &auxv_ops, false },
-	{ "cgroup", &cgroup_ops, false },
-	{ "cmdline", &cmdline_ops, false },
-	{ "comm", &comm_ops, false },
-	{ "coredump_filter", &coredump_filter_ops, true },
-	{ "cwd", &cwd_ops, false },
-	{ "environ", &environ_ops, false },
-	{ "exe", &exe_ops, false },
-	{ "fd", &fd_dir_ops, false },
-	{ "fdinfo", &fdinfo_dir_ops, false },
-	{ "gid_map", &id_map_ops, false },
-	{ "io", &io_ops, false },
-	{ "limits", &limits_ops, false },
-	{ "loginuid", &no_id_ops, false },
-	{ "maps", &maps_ops, false },
-	{ "mem", &mem_file_ops, false },
-	{ "mountinfo", &mountinfo_ops, false },
-	{ "mounts", &mounts_ops, false },
-	{ "oom_score", &zero_line_ops, false },
-	{ "oom_score_adj", &oom_score_adj_ops, false },
-	{ "personality", &personality_ops, false },
-	{ "root", &root_ops, false },
-	{ "sessionid", &no_id_ops, false },
-	{ "setgroups", &setgroups_ops, false },
-	{ "smaps", &smaps_ops, false },
-	{ "smaps_rollup", &smaps_rollup_ops, true },
-	{ "stat", &stat_ops, false },
-	{ "statm", &statm_ops, false },
-	{ "status", &status_ops, false },
-	{ "task", &task_dir_ops, true },
-	{ "timerslack_ns", &timerslack_ops, true },
-	{ "uid_map", &id_map_ops, false },
-	{ "wchan", &zero_ops, false },
+enum where { BOTH, PROCESS, THREAD };
+
+static const struct { const char *name; const struct pnode_ops *ops; enum where where; } files[] = {
+	{ "auxv", &auxv_ops, BOTH },
+	{ "cgroup", &cgroup_ops, BOTH },
+	{ "children", &children_ops, THREAD },
+	{ "cmdline", &cmdline_ops, BOTH },
+	{ "comm", &comm_ops, BOTH },
+	{ "coredump_filter", &coredump_filter_ops, PROCESS },
+	{ "cwd", &cwd_ops, BOTH },
+	{ "environ", &environ_ops, BOTH },
+	{ "exe", &exe_ops, BOTH },
+	{ "fd", &fd_dir_ops, BOTH },
+	{ "fdinfo", &fdinfo_dir_ops, BOTH },
+	{ "gid_map", &id_map_ops, BOTH },
+	{ "io", &io_ops, BOTH },
+	{ "limits", &limits_ops, BOTH },
+	{ "loginuid", &no_id_ops, BOTH },
+	{ "maps", &maps_ops, BOTH },
+	{ "mem", &mem_file_ops, BOTH },
+	{ "mountinfo", &mountinfo_ops, BOTH },
+	{ "mounts", &mounts_ops, BOTH },
+	{ "mountstats", &mountstats_ops, PROCESS },
+	{ "ns", &ns_dir_ops, BOTH },
+	{ "oom_adj", &oom_adj_ops, BOTH },
+	{ "oom_score", &oom_score_ops, BOTH },
+	{ "oom_score_adj", &oom_score_adj_ops, BOTH },
+	{ "personality", &personality_ops, BOTH },
+	{ "projid_map", &id_map_ops, BOTH },
+	{ "root", &root_ops, BOTH },
+	{ "sched", &sched_ops, BOTH },
+	{ "schedstat", &schedstat_ops, BOTH },
+	{ "sessionid", &no_id_ops, BOTH },
+	{ "setgroups", &setgroups_ops, BOTH },
+	{ "smaps", &smaps_ops, BOTH },
+	{ "smaps_rollup", &smaps_rollup_ops, PROCESS },
+	{ "stat", &stat_ops, BOTH },
+	{ "statm", &statm_ops, BOTH },
+	{ "status", &status_ops, BOTH },
+	{ "syscall", &syscall_ops, BOTH },
+	{ "task", &task_dir_ops, PROCESS },
+	{ "timerslack_ns", &timerslack_ops, PROCESS },
+	{ "uid_map", &id_map_ops, BOTH },
+	{ "wchan", &zero_ops, BOTH },
 };
+
+static bool is_here(size_t i, bool thread)
+{
+	return files[i].where == BOTH || (files[i].where == THREAD) == thread;
+}
 
 static int lookup_file(struct pnode *dir, struct fs_ctx *c, const char *name, struct pnode **ret)
 {
 	struct task_node *d = task_node(dir);
 
+	if (!task_node_alive(dir))
+		return -ESRCH;
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (strcmp(files[i].name, name) || (d->thread && files[i].process_only))
+		if (strcmp(files[i].name, name) || !is_here(i, d->thread))
 			continue;
 		*ret = task_node_new(files[i].ops, d->task, d->thread, -1);
 		return *ret ? 0 : -ENOMEM;
@@ -294,7 +308,7 @@ static int read_files(struct pnode *dir, struct fs_ctx *c, off_t cookie, struct 
 	for (size_t i = (size_t)cookie; i < ARRAY_SIZE(files); i++) {
 		mode_t type = files[i].ops->mode & S_IFMT;
 
-		if (task_node(dir)->thread && files[i].process_only)
+		if (!is_here(i, task_node(dir)->thread))
 			continue;
 		if (out->entry(out, files[i].name, strlen(files[i].name), ((uint64_t)task_node(dir)->task->tid << 8) + i + 1,
 			       (unsigned char)(type >> 12), (off_t)i + 1))
@@ -330,6 +344,8 @@ static int lookup_thread(struct pnode *dir, struct fs_ctx *c, const char *name, 
 	AUTO(task) t = NULL;
 	pid_t tid;
 
+	if (!task_node_alive(dir))
+		return -ESRCH;
 	if (!parse_pid(name, &tid))
 		return -ENOENT;
 	t = task_find(tid);

@@ -5,6 +5,7 @@
  *   root.c  /proc itself: machine-wide files, /proc/self, /proc/PID       sys.c  /proc/sys
  *   pid.c   /proc/PID and /proc/PID/task/TID: the table of their files    fd.c   fd/ and fdinfo/
  *   status.c  stat, statm, status, limits    maps.c  maps, smaps, smaps_rollup    text.c  cmdline, environ, auxv...
+ *   state.c  sched, syscall, children, oom_*    ns.c  ns/
  *   sysvipc.c /proc/sysvipc    sysfs.c /sys
  *
  * A node of a process holds a reference on its task; it shows -ESRCH once the task is gone.
@@ -30,7 +31,8 @@ static inline struct task_node *task_node(struct pnode *n) { return container_of
 struct pnode *task_node_new(const struct pnode_ops *ops, struct task *t, bool thread, int fd);
 void task_node_release(struct pnode *n);
 bool task_node_alive(struct pnode *n);
-void task_node_owner(struct pnode *n, struct statx *st); /* getattr: uid and gid of the task */
+void task_node_owner(struct pnode *n, struct statx *st); /* getattr: uid and gid of the task; root's if it may not be dumped */
+int task_node_may(struct pnode *n, struct fs_ctx *c);    /* may: for what only those who may trace it are shown. 0, -EACCES */
 
 /* pid.c */
 int pid_dir_lookup(struct instance_env *env, const char *name, struct pnode **ret);
@@ -48,7 +50,17 @@ int show_environ(struct pnode *n, struct fs_ctx *c, struct seq *out);
 int show_auxv(struct pnode *n, struct fs_ctx *c, struct seq *out);
 int show_mounts(struct pnode *n, struct fs_ctx *c, struct seq *out);
 int show_mountinfo(struct pnode *n, struct fs_ctx *c, struct seq *out);
-extern const struct pnode_ops fd_dir_ops, fdinfo_dir_ops;
+int show_mountstats(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_sched(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_schedstat(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_syscall(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_children(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_oom_score(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_oom_score_adj(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_oom_adj(struct pnode *n, struct fs_ctx *c, struct seq *out);
+ssize_t write_oom_score_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
+ssize_t write_oom_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
+extern const struct pnode_ops fd_dir_ops, fdinfo_dir_ops, ns_dir_ops;
 extern const struct pnode_ops mem_file_ops;
 
 /* sys.c */

@@ -18,7 +18,7 @@ struct facts {
 	unsigned tty_nr;
 	unsigned threads;
 	sigmask_t pending, shared_pending, blocked, ignored, caught;
-	uint64_t utime, stime, minflt, majflt, child_utime, child_stime, child_minflt, child_majflt, nvcsw, nivcsw;
+	uint64_t utime, stime, minflt, majflt, child_utime, child_stime, child_minflt, child_majflt, nvcsw;
 	int nice, policy, priority, exit_signal;
 	uint64_t start_ns;
 	struct mm_counts mem;
@@ -90,8 +90,7 @@ static void gather(struct pnode *n, struct facts *f)
 	f->child_majflt = p->dead_children.majflt;
 	f->exit_signal = p->exit_signal;
 	mutex_unlock(&p->lock);
-	f->nvcsw = atomic_load(&t->nvcsw);
-	f->nivcsw = atomic_load(&t->nivcsw);
+	f->nvcsw = atomic_load(&t->waiter.nsleeps);
 	f->nice = t->nice;
 	f->policy = t->policy;
 	f->priority = t->priority;
@@ -111,12 +110,15 @@ static uint64_t rss(const struct facts *f)
 int show_stat(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
 	struct task *t = task_node(n)->task;
+	bool all = task_node_may(n, c) == 0; /* addresses are not for everybody */
 	char comm[TASK_COMM_LEN];
 	struct facts f;
 	int prio;
 
 	gather(n, &f);
 	task_comm(t, comm);
+	if (!all)
+		f.lay = (struct mm_layout){ .start_code = f.has_mm, .end_code = f.has_mm };
 	prio = f.policy == SCHED_FIFO || f.policy == SCHED_RR ? -1 - f.priority : 20 + f.nice;
 	seq_printf(out, "%d (%s) %c %d %d %d %d %d 4194304 %llu %llu %llu %llu ", f.pid, comm, f.state, f.ppid, f.pgid, f.sid,
 		   (int)f.tty_nr, f.tty_pgrp, (ull)f.minflt, (ull)f.child_minflt, (ull)f.majflt, (ull)f.child_majflt);
@@ -124,8 +126,8 @@ int show_stat(struct pnode *n, struct fs_ctx *c, struct seq *out)
 		   (long long)TICKS(f.child_stime), prio, f.nice, f.threads, TICKS(f.start_ns));
 	seq_printf(out, "%llu %llu %llu %llu %llu %llu 0 0 ", (ull)f.mem.total_vm, (ull)rss(&f) >> PAGE_SHIFT,
 		   (ull)proc_rlimit(t->proc, RLIMIT_RSS), (ull)f.lay.start_code, (ull)f.lay.end_code, (ull)f.lay.start_stack);
-	seq_printf(out, "%llu %llu %llu %llu 0 0 0 %d %d %d %d 0 0 0 ", (ull)f.pending, (ull)f.blocked, (ull)f.ignored,
-		   (ull)f.caught, f.exit_signal, sched_getcpu(),
+	seq_printf(out, "%llu %llu %llu %llu %d 0 0 %d %d %d %d 0 0 0 ", (ull)f.pending, (ull)f.blocked, (ull)f.ignored,
+		   (ull)f.caught, all && f.state != 'R', f.exit_signal, sched_getcpu(),
 		   f.policy == SCHED_FIFO || f.policy == SCHED_RR ? f.priority : 0, f.policy & ~SCHED_RESET_ON_FORK);
 	seq_printf(out, "%llu %llu %llu %llu %llu %llu %llu 0\n", (ull)f.lay.start_data, (ull)f.lay.end_data, (ull)f.lay.start_brk,
 		   (ull)f.lay.arg_start, (ull)f.lay.arg_end, (ull)f.lay.env_start, (ull)f.lay.env_end);
@@ -278,8 +280,8 @@ int show_status(struct pnode *n, struct fs_ctx *c, struct seq *out)
 	seq_cpu_mask(out, &t->affinity);
 	seq_puts(out, "\nCpus_allowed_list:\t");
 	seq_cpu_list(out, &t->affinity);
-	seq_printf(out, "\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
-		   (ull)f.nvcsw, (ull)f.nivcsw);
+	seq_printf(out, "\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t0\n",
+		   (ull)f.nvcsw);
 	return 0;
 }
 

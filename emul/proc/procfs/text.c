@@ -111,6 +111,18 @@ static int one_mountinfo(void *ctx, const struct mount_info *m)
 	return 0;
 }
 
+static int one_mountstat(void *ctx, const struct mount_info *m)
+{
+	struct seq *out = ctx;
+
+	seq_puts(out, "device ");
+	seq_escape(out, m->source, " \t\n\\#");
+	seq_puts(out, " mounted on ");
+	seq_escape(out, m->at, " \t\n\\#");
+	seq_printf(out, " with fstype %s\n", m->type);
+	return 0;
+}
+
 static int list_mounts(struct pnode *n, struct seq *out, int (*fn)(void *, const struct mount_info *))
 {
 	struct fs *fs = task_get_fs(task_node(n)->task);
@@ -136,6 +148,11 @@ int show_mounts(struct pnode *n, struct fs_ctx *c, struct seq *out)
 int show_mountinfo(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
 	return list_mounts(n, out, one_mountinfo);
+}
+
+int show_mountstats(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	return list_mounts(n, out, one_mountstat);
 }
 
 /* --- mem: the address space as a file ---------------------------------------------------------------- */
@@ -213,5 +230,5 @@ static int open_mem(struct pnode *n, struct fs_ctx *c, unsigned flags, struct fi
 }
 
 const struct pnode_ops mem_file_ops = {
-	.mode = S_IFREG | 0600, .open = open_mem, .alive = task_node_alive, .getattr = task_node_owner, .release = task_node_release,
+	.mode = S_IFREG | 0600, .open = open_mem, .may = task_node_may, .alive = task_node_alive, .getattr = task_node_owner, .release = task_node_release,
 };
