@@ -295,7 +295,6 @@ static int enter_program(struct task *t, struct new_program *n)
 	mutex_unlock(&t->lock);
 	mm_put(old);
 	t->regs = (struct uregs){ .rip = n->entry, .rsp = n->rsp, .rflags = 0x202, .orig_rax = t->regs.orig_rax };
-	t->tracing.forced_tf = false;
 	t->clear_child_tid = t->robust_list = 0;
 	return 0;
 }

@@ -103,13 +103,16 @@ static void float_fault(struct task *t, unsigned vector)
 
 static void debug_trap(struct task *t)
 {
+	int code = TRAP_TRACE;
 	uint8_t insn = 0;
 
+	if (trace_steps(&t->tracing) && !trace_debug_trap(t, &code))
+		return;
 	/* Not clearing TF: it is the program's own. The handler's frame saves it, the handler runs without. */
 	/* int1 looks the same but for DR6, and leaves rip behind its one byte. */
 	if (!(t->regs.rflags & EFLAGS_TF))
 		copy_from_guest(t->mm, &insn, t->regs.rip - 1, 1);
-	raise_at(t, SIGTRAP, insn == INT1 ? TRAP_BRKPT : TRAP_TRACE, t->regs.rip);
+	raise_at(t, SIGTRAP, insn == INT1 ? TRAP_BRKPT : code, t->regs.rip);
 }
 
 void fault_handle(struct task *t, unsigned vector, uint32_t error_code, gva_t cr2)

@@ -5,7 +5,8 @@
  *
  *   ptrace.c          who traces whom: traceme, attach, detach, birth and death     ptrace_access.c  who may
  *   ptrace_stop.c     the tracee's side: every stop is trace_stop()                 ptrace_request.c the tracer's requests
- *   ptrace_regs.c     registers as user.h and the regsets show them                 wait.c           the tracer's wait4
+ *   ptrace_regs.c     registers as user.h and the regsets show them                 ptrace_watch.c   steps, debug registers
+ *   wait.c            the tracer's wait4
  *
  * Theory of operation. A stop is a sleep of the tracee on its own host thread, in the run loop or in a call, with its registers in
  * t->regs. Its tracer waits for it (state TASK_TRACED under proc->lock), and freezes it for the length of one request: so
@@ -55,6 +56,10 @@ struct tracing {
 	siginfo_t info;              /* of the stop */
 	/* only its own thread, or its tracer while frozen: */
 	bool forced_tf;              /* the trap flag in regs is ours, not the program's */
+	uint64_t dr[4], dr6, dr7;    /* debug registers; dr6 as Linux keeps it, 0 when nothing happened */
+	uint64_t seen[4];            /* what the watched places held before the step */
+	unsigned found;              /* which of them it touched */
+	bool has_turn;               /* the others of its process that are watched stand still */
 };
 
 /* --- ptrace_access.c --- */
@@ -92,9 +97,21 @@ void trace_event(struct task *t, int event, unsigned long message); /* stops if 
 /* Around a call. enter: false: it is to be skipped, rax is the result. The number is in orig_rax, the rest in regs. */
 bool trace_syscall_enter(struct task *t);
 void trace_syscall_leave(struct task *t);
-/* A handler's frame is about to be made: the trap flag is not saved in it. true: trace_handler_entered() is to follow. */
+/* A handler's frame is about to be made: our trap flag is not saved in it. true: trace_handler_entered() is to follow. */
 bool trace_handler_begins(struct task *t);
 void trace_handler_entered(struct task *t);
+
+/* --- ptrace_watch.c: own thread --- */
+static inline bool trace_steps(const struct tracing *s) { return atomic_load_explicit(&s->on, memory_order_relaxed) || s->forced_tf; }
+/* If trace_steps(), around each run: the trap flag as it must be, and what watched places held. No lock held. */
+void trace_before_run(struct task *t);
+void trace_after_run(struct task *t);
+void trace_hide_step(struct task *t);  /* takes our trap flag out of regs */
+/* If trace_steps(), a debug exception: false: nobody but us wanted it. *code: for siginfo, changed for a watched place. */
+bool trace_debug_trap(struct task *t, int *code);
+void trace_clear_debugregs(struct task *t);
+int trace_set_debugreg(struct task *target, unsigned n, uint64_t val); /* frozen. -EINVAL, -EIO, -ENOSPC */
+uint64_t trace_get_debugreg(struct task *target, unsigned n);          /* frozen */
 
 /* --- ptrace_request.c: target is frozen --- */
 long trace_resume(struct task *target, enum trace_mode mode, bool step, uint64_t sig); /* -EIO */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Registers of a stopped tracee, in the forms of <sys/user.h> and of core files. arch/x86/kernel/ptrace.c, fpu/regset.c.
- * There is one code and one data segment; debug registers are not given to programs.
+ * There is one code and one data segment.
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -135,7 +135,12 @@ int trace_peek_user(struct task *target, uint64_t off, uint64_t *ret)
 {
 	if (off % sizeof(uint64_t) || off >= USER_SIZE)
 		return -EIO;
-	*ret = off < sizeof(struct user_regs_struct) ? get_word(target, off / sizeof(uint64_t)) : 0;
+	if (off < sizeof(struct user_regs_struct))
+		*ret = get_word(target, off / sizeof(uint64_t));
+	else if (off >= DEBUGREG(0) && off <= DEBUGREG(7))
+		*ret = trace_get_debugreg(target, (unsigned)((off - DEBUGREG(0)) / sizeof(uint64_t)));
+	else
+		*ret = 0;
 	return 0;
 }
 
@@ -147,10 +152,7 @@ int trace_poke_user(struct task *target, uint64_t off, uint64_t val)
 		return set_word(target, off / sizeof(uint64_t), val);
 	if (off < DEBUGREG(0) || off > DEBUGREG(7))
 		return -EIO;
-	if (off == DEBUGREG(4) || off == DEBUGREG(5))
-		return -EIO;
-	/* What leaves them off is done; more than that is what Linux says where all are in use. */
-	return val && off != DEBUGREG(6) ? -ENOSPC : 0;
+	return trace_set_debugreg(target, (unsigned)((off - DEBUGREG(0)) / sizeof(uint64_t)), val);
 }
 
 /* --- extended state ------------------------------------------------------------------------------------------ */

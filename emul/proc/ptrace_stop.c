@@ -15,7 +15,6 @@
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/signal_internal.h"
 
-#define EFLAGS_TF 0x100u
 #define SYSGOOD 0x80
 
 /* --- one stop ------------------------------------------------------------------------------------------- */
@@ -75,20 +74,6 @@ static bool may_go_on_locked(struct task *t, const struct stop *st)
 	return !st->ends && signal_thread_leaves_locked(t);
 }
 
-/* Flags as the tracer wants them for the way on. */
-static void set_stepping(struct task *t)
-{
-	struct tracing *s = &t->tracing;
-
-	if (s->step) {
-		s->forced_tf |= !(t->regs.rflags & EFLAGS_TF);
-		t->regs.rflags |= EFLAGS_TF;
-	} else if (s->forced_tf) {
-		s->forced_tf = false;
-		t->regs.rflags &= ~(uint64_t)EFLAGS_TF;
-	}
-}
-
 /* Registers are the tracer's to choose; with this one the processor would refuse to run. */
 static void check_rip(struct task *t)
 {
@@ -131,7 +116,6 @@ static int trace_stop(struct task *t, const struct stop *st)
 	s->has_info = s->listening = false;
 	signal_recalc_locked(t);
 	mutex_unlock(&p->lock);
-	set_stepping(t);
 	check_rip(t);
 	return code;
 }
@@ -253,6 +237,8 @@ void trace_event(struct task *t, int event, unsigned long message)
 
 	if (!task_wants_every_call(t))
 		return;
+	if (event == PTRACE_EVENT_EXEC)
+		trace_clear_debugregs(t);
 	if (trace_event_wanted(t, event)) {
 		notify(t, SIGTRAP | event << 8, message, event == PTRACE_EVENT_EXIT);
 		return;
@@ -334,14 +320,13 @@ bool trace_handler_begins(struct task *t)
 	struct tracing *s = &t->tracing;
 	bool step;
 
+	trace_hide_step(t);
 	if (!task_wants_every_call(t))
 		return false;
 	mutex_lock(&t->proc->lock);
 	step = s->step;
 	s->step = false;
 	mutex_unlock(&t->proc->lock);
-	if (step)
-		set_stepping(t);
 	return step;
 }
 

@@ -74,6 +74,7 @@ struct proc *proc_new(struct instance_env *env)
 	sigpending_init(&p->pending);
 	waitq_init(&p->child_wq);
 	waitq_init(&p->stop_wq);
+	waitq_init(&p->step_wq);
 	waitq_init(&p->exec_wq);
 	waitq_init(&p->signal_wq);
 	waitq_init(&p->exit_wq);
@@ -111,6 +112,7 @@ void proc_put(struct proc *p)
 	tty_put(p->ctty);
 	waitq_fini(&p->child_wq);
 	waitq_fini(&p->stop_wq);
+	waitq_fini(&p->step_wq);
 	waitq_fini(&p->exec_wq);
 	waitq_fini(&p->signal_wq);
 	waitq_fini(&p->exit_wq);

@@ -175,6 +175,8 @@ struct proc {
 	int stop_signal;
 	struct task *exec_task;         /* execve: all other threads leave */
 	struct waitq stop_wq;           /* parked threads; with lock */
+	struct waitq step_wq;           /* threads that are stepped for watchpoints, one after the other; with lock */
+	unsigned step_next, step_now;   /* tickets */
 	struct waitq exec_wq;           /* exec_task waits for the others; with lock */
 	struct waitq signal_wq;         /* a signal was queued: signalfd; with lock */
 	struct waitq exit_wq;           /* pidfd: it became a zombie */

@@ -76,9 +76,19 @@ static void choose_server(struct task *t, bool *served)
 	*served = want;
 }
 
+static void run(struct task *t, struct vcpu_event *ev)
+{
+	bool steps = trace_steps(&t->tracing);
+
+	if (__builtin_expect(steps, 0))
+		trace_before_run(t);
+	t->env->platform->ops->vcpu_run(t->vcpu, &t->regs, ev);
+	if (__builtin_expect(steps, 0))
+		trace_after_run(t);
+}
+
 void task_run(struct task *t)
 {
-	const struct platform_ops *ops = t->env->platform->ops;
 	struct vcpu_event ev;
 	bool served = false;
 
@@ -91,7 +101,7 @@ void task_run(struct task *t)
 			break;
 		t->regs.orig_rax = NO_CALL;
 		choose_server(t, &served);
-		ops->vcpu_run(t->vcpu, &t->regs, &ev);
+		run(t, &ev);
 		if (__builtin_expect(stats_on, 0))
 			stats_exit(ev.kind);
 		handle_event(t, &ev);

@@ -430,6 +430,101 @@ static void many_steps(void **state)
 	WAIT_FOR(pid, EXITED(0));
 }
 
+/* --- debug registers ------------------------------------------------------------------------------------------------ */
+
+static volatile uint64_t watched, beside;
+static volatile char watched_byte;
+
+static __attribute__((noinline)) void executed(void)
+{
+	beside++;
+}
+
+static int touch(void)
+{
+	__asm__ volatile("int3");
+	for (int i = 0; i < 20; i++)
+		beside += (uint64_t)i;
+	watched = 1;
+	if (syscall(SYS_getppid) < 0)
+		return 1;
+	((volatile uint32_t *)&watched)[1] = 2;
+	executed();
+	watched_byte = 1;
+	watched = 3; /* nobody watches any more */
+	return 0;
+}
+
+#define DEBUGREG(n) offsetof(struct user, u_debugreg[n])
+
+static uint64_t debugreg(pid_t pid, int n)
+{
+	uint64_t val = 0;
+
+	TRACE_OK(PTRACE_PEEKUSR, pid, DEBUGREG(n), &val);
+	return val;
+}
+
+/* Goes on to the next hit: which place, as DR6 has it. */
+static unsigned next_hit(pid_t pid)
+{
+	siginfo_t info;
+	unsigned dr6;
+
+	TRACE_OK(PTRACE_CONT, pid, 0, 0);
+	WAIT_FOR(pid, STOPPED(SIGTRAP));
+	TRACE_OK(PTRACE_GETSIGINFO, pid, 0, &info);
+	assert_int_equal(info.si_code, TRAP_HWBKPT);
+	dr6 = (unsigned)debugreg(pid, 6) & 0xf;
+	TRACE_OK(PTRACE_POKEUSR, pid, DEBUGREG(6), 0);
+	return dr6;
+}
+
+static void writes_and_execution_are_watched(void **state)
+{
+	pid_t pid = traced_child(touch);
+	struct user_regs_struct r;
+	uint64_t got;
+
+	TRACE_OK(PTRACE_CONT, pid, 0, 0);
+	WAIT_FOR(pid, STOPPED(SIGTRAP));
+	TRACE_OK(PTRACE_POKEUSR, pid, DEBUGREG(0), &watched);
+	TRACE_OK(PTRACE_POKEUSR, pid, DEBUGREG(1), executed);
+	TRACE_OK(PTRACE_POKEUSR, pid, DEBUGREG(2), &watched_byte);
+	TRACE_OK(PTRACE_POKEUSR, pid, DEBUGREG(7), 0x1 | 0x4 | 0x10 | 0x9ul << 16 | 0x1ul << 24); /* 8 bytes, code, 1 byte */
+	assert_int_equal(debugreg(pid, 0), (unsigned long)&watched);
+	assert_int_equal(debugreg(pid, 7), 0x15 | 0x9ul << 16 | 0x1ul << 24);
+	assert_int_equal(next_hit(pid), 1);
+	TRACE_OK(PTRACE_PEEKDATA, pid, &watched, &got); /* told after the write */
+	assert_int_equal(got, 1);
+	assert_int_equal(next_hit(pid), 1);
+	assert_int_equal(next_hit(pid), 2);
+	TRACE_OK(PTRACE_GETREGS, pid, 0, &r); /* ... and before the code runs */
+	assert_int_equal(r.rip, (unsigned long)executed);
+	assert_int_equal(r.eflags & 0x100, 0);
+	assert_int_equal(next_hit(pid), 4);
+	TRACE_OK(PTRACE_POKEUSR, pid, DEBUGREG(7), 0);
+	TRACE_OK(PTRACE_CONT, pid, 0, 0);
+	WAIT_FOR(pid, EXITED(0));
+}
+
+static void debug_registers_are_checked(void **state)
+{
+	pid_t pid = traced_child(touch);
+
+	assert_int_equal(debugreg(pid, 6), 0xffff0ff0);
+	assert_int_equal(debugreg(pid, 7), 0);
+	TRACE_ERR(PTRACE_POKEUSR, pid, DEBUGREG(4), 0, EIO);
+	TRACE_ERR(PTRACE_POKEUSR, pid, DEBUGREG(5), 0, EIO);
+	TRACE_ERR(PTRACE_POKEUSR, pid, DEBUGREG(0), 1ul << 63, EINVAL);
+	TRACE_OK(PTRACE_POKEUSR, pid, DEBUGREG(0), (unsigned long)&watched + 1);
+	TRACE_ERR(PTRACE_POKEUSR, pid, DEBUGREG(7), 1 | 0x9 << 16, EINVAL); /* not aligned */
+	TRACE_ERR(PTRACE_POKEUSR, pid, DEBUGREG(7), 1 | 0x2 << 16, EINVAL); /* ports */
+	TRACE_OK(PTRACE_POKEUSR, pid, DEBUGREG(7), 1 | 0x1 << 16);
+	assert_int_equal(debugreg(pid, 7), 1 | 0x1 << 16);
+	end_child(pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +539,8 @@ int main(void)
 		cmocka_unit_test(single_steps),
 		cmocka_unit_test(a_step_with_a_signal_stops_in_the_handler),
 		cmocka_unit_test(many_steps),
+		cmocka_unit_test(writes_and_execution_are_watched),
+		cmocka_unit_test(debug_registers_are_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
