@@ -144,6 +144,7 @@ static int make_thread(void)
 
 	pthread_create(&t, NULL, thread_ends, NULL);
 	pthread_join(t, NULL);
+	sleep_ms(50); /* or the end of the process would overtake the thread's */
 	return 4;
 }
 

@@ -79,7 +79,7 @@ int show_children(struct pnode *n, struct fs_ctx *c, struct seq *out)
 
 	mutex_lock(&tasks_lock);
 	list_for_each(child, &t->proc->children, sibling)
-		if (child->parent_tid == t->tid)
+		if (child->parent_thread == t)
 			seq_printf(out, "%d ", child->pid);
 	mutex_unlock(&tasks_lock);
 	return 0;
