@@ -118,7 +118,7 @@ static int boot_tasks(struct instance *in, const struct instance_config *cfg, st
 	env->max_tasks = 4096;
 	if (sched_getaffinity(0, sizeof(env->cpus), &env->cpus) < 0)
 		CPU_SET(0, &env->cpus);
-	if (tasks_boot(env) < 0 || net_boot(env) < 0)
+	if (tasks_boot(env) < 0 || net_boot(env, &cfg->net) < 0)
 		return fail(err, STATUS_VMRUN, "out of memory");
 	return 0;
 }

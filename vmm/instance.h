@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "emul/net/netconf.h"
+
 struct instance;
 
 /* A host directory or file shown inside. */
@@ -27,6 +29,7 @@ struct instance_config {
 	unsigned nvolumes;
 	bool has_user;            /* run as: */
 	uint32_t uid, gid;        /* instead of the caller, without further groups */
+	struct net_config net;    /* must stay while the instance runs */
 	char **argv;              /* argv[0] is looked up along PATH of envp, in the instance's own files */
 	char **envp;
 	int console;              /* the terminal that the program shall run on, as it is now (0 to 2); -1: none */

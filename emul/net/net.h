@@ -6,6 +6,7 @@
  *   sock.c    life, reading and writing as a file, waiting        sockopt.c  SOL_SOCKET
  *   cmsg.c    control messages                                    ioctl.c    SIOC*
  *   unix.h unix*.c      AF_UNIX
+ *   inet.h and what it names            AF_INET, AF_INET6, lwIP, the tap and user-mode network
  *
  * Lock order: sock->lock (two of one family: lower address first) -> mm, waitq. Families say what else
  * they have. No socket's lock is held when a file may lose its last reference.
@@ -14,8 +15,9 @@
 #define EMUL_NET_NET_H
 
 struct instance_env;
+struct net_config;
 
-/* At boot, before the first task: registers the families and /proc/net. 0 or -errno. */
-int net_boot(struct instance_env *env);
+/* At boot, before the first task: registers the families and /proc/net. cfg stays the caller's, for ever. 0 or -errno. */
+int net_boot(struct instance_env *env, const struct net_config *cfg);
 
 #endif

@@ -109,6 +109,28 @@ static int set_user(struct options *o, const char *v, char *err, unsigned long n
 	return 0;
 }
 
+static int set_net(struct options *o, const char *v, char *err, unsigned long n)
+{
+	return network_parse(v, &o->cfg.net, err, n);
+}
+
+static int set_publish(struct options *o, const char *v, char *err, unsigned long n)
+{
+	if (o->cfg.net.npublish == VMRUN_MAX_PUBLISH)
+		return bad(err, n, "--publish", v, "too many ports");
+	if (publish_parse(v, &o->publish[o->cfg.net.npublish], err, n) < 0)
+		return -1;
+	o->cfg.net.npublish++;
+	o->cfg.net.publish = o->publish;
+	return 0;
+}
+
+static int set_pcap(struct options *o, const char *v, char *err, unsigned long n)
+{
+	o->cfg.net.pcap = v;
+	return *v ? 0 : bad(err, n, "--pcap", v, "give a file to write");
+}
+
 static int set_env(struct options *o, const char *v, char *err, unsigned long n)
 {
 	if (o->nenv == VMRUN_MAX_ENV || !*v || *v == '=')
@@ -146,6 +168,9 @@ static const struct option_row table[] = {
 	{ "cwd", 'C', "DIR", "working directory inside (default: the caller's)", set_cwd },
 	{ "user", 'u', "UID[:GID]", "run as this user (default: as the caller; GID: the same number)", set_user },
 	{ "env", 'e', "NAME[=VALUE]", "set, or drop, a variable of the program's environment; repeatable", set_env },
+	{ "net", 0, "KIND", "tap[=NAME], user or loopback (default: tap where permitted, else user)", set_net },
+	{ "publish", 'p', "HOST:GUEST[/udp]", "user network: the host's port (or ADDR:HOST) leads to one inside; repeatable", set_publish },
+	{ "pcap", 0, "FILE", "write what passes the network interface to FILE (tcpdump's format)", set_pcap },
 	{ "new", 0, NULL, "a private instance that ends with its program", set_fresh },
 	{ "strace", 0, "[FILE]", "print system calls in strace(1)'s form to stderr, or to FILE", set_strace },
 	{ "stats", 0, NULL, "at the end print calls, errors, time and exits", set_stats },
@@ -220,6 +245,12 @@ int options_parse(int argc, char **argv, struct options *o, char *err, unsigned 
 		}
 		if (r->set(o, value, err, err_size) < 0)
 			return -1;
+	}
+	if (o->cfg.net.npublish && o->cfg.net.mode == NET_AUTO)
+		o->cfg.net.mode = NET_USER;
+	if (o->cfg.net.npublish && o->cfg.net.mode != NET_USER) {
+		snprintf(err, err_size, "--publish is for --net user: with a tap the host reaches 10.0.2.15 itself");
+		return -1;
 	}
 	o->cfg.argv = argv + i;
 	if (i == argc && !o->show_help && !o->show_version && !o->show_syscalls) {

@@ -13,10 +13,12 @@
 
 #define VMRUN_MAX_VOLUMES 32
 #define VMRUN_MAX_ENV 256
+#define VMRUN_MAX_PUBLISH 64
 
 struct options {
 	struct instance_config cfg;
 	struct instance_volume volume[VMRUN_MAX_VOLUMES];
+	struct net_publish publish[VMRUN_MAX_PUBLISH];
 	const char *env[VMRUN_MAX_ENV]; /* NAME=VALUE to set, NAME to drop */
 	unsigned nenv;
 	bool strace, stats, verbose, fresh;
@@ -29,6 +31,10 @@ int options_parse(int argc, char **argv, struct options *o, char *err, unsigned 
 void options_help(void);
 /* "HOST:GUEST[:ro]" into *ret (host made absolute). 0, or -1 with err. volumes.c */
 int volume_parse(const char *text, struct instance_volume *ret, char *err, unsigned long err_size);
+/* "tap", "tap=NAME", "user", "loopback" into *ret. network.c */
+int network_parse(const char *text, struct net_config *ret, char *err, unsigned long err_size);
+/* "[ADDR:]HOST:GUEST[/udp]" */
+int publish_parse(const char *text, struct net_publish *ret, char *err, unsigned long err_size);
 /* "512M", "2G": bytes, page multiples. false: not a size. */
 bool size_parse(const char *text, uint64_t *ret);
 

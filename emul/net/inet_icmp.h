@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* Ping sockets and raw sockets: what comes from the wire. */
+#ifndef EMUL_NET_INET_ICMP_H
+#define EMUL_NET_INET_ICMP_H
+
+#include "emul/net/dgram.h"
+
+/* A whole packet, IP header of `header` bytes first (consumed): for raw sockets of the protocol, and its echo replies for ping sockets. */
+void inet_icmp_input(struct dgram *g, int protocol, size_t header);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of SOCK_STREAM sockets, for inet_tcp*.c and procnet.c. inet.h has the theory. */
+#ifndef EMUL_NET_INET_TCP_H
+#define EMUL_NET_INET_TCP_H
+
+#include <linux/tcp.h>
+
+#include "emul/base/timer.h"
+#include "emul/net/byteq.h"
+#include "emul/net/inet.h"
+
+struct tcp_pcb; /* lwIP's */
+
+/* <netinet/tcp.h> would clash with <linux/tcp.h>. */
+enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT, TCP_SYN_RECV, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_TIME_WAIT, TCP_CLOSE, TCP_CLOSE_WAIT,
+       TCP_LAST_ACK, TCP_LISTEN, TCP_CLOSING };
+enum { SS_UNCONNECTED = 1, SS_CONNECTING, SS_CONNECTED, SS_DISCONNECTING }; /* socket->state of Linux */
+
+struct inet_tcp_options {
+	int maxseg, keepidle, keepintvl, keepcnt, syncnt, linger2, defer_accept, window_clamp, user_timeout, notsent_lowat, fastopen,
+		thin, cork, nodelay, quickack, save_syn, fastopen_connect, inq, tx_delay;
+};
+
+enum urgent { URG_NONE, URG_VALID, URG_READ };
+
+struct inet_tcp {
+	struct inet_sock inet; /* first */
+	/* inet_lock: */
+	uint8_t state;         /* TCP_* */
+	uint8_t ss;            /* SS_* */
+	bool done;             /* SOCK_DONE: an end of file was received */
+	bool nospace;          /* somebody waits for room */
+	bool rbusy, wbusy;     /* a thread copies at this end of rq; a thread is within send */
+	bool reset_on_release; /* never accepted: its end is a reset */
+	struct byteq rq;       /* received */
+	uint64_t rseq;         /* bytes ever taken out of rq */
+	enum urgent urg;
+	uint64_t urg_seq;      /* place of the urgent byte in the stream */
+	char urg_byte;
+	struct inet_tcp *peer; /* the other end, if it is a socket of ours that is not closed; counted */
+	uint64_t bytes_sent, bytes_received, segs_out, segs_in;
+	int64_t since, last_sent, last_received; /* ns */
+	struct inet_tcp_options opt;
+	/* listening: */
+	struct list accepted;  /* of node: the file's reference is the queue's */
+	struct list pending;   /* of node: connecting sockets that wait for room here; counted */
+	unsigned naccepted;
+	int backlog;
+	/* waiting in one of these lists: its listener's lock (node, listener), besides its own */
+	struct list node;
+	struct inet_tcp *listener; /* of a pending one */
+	struct timer timer;    /* connecting: gives up */
+	bool timer_used;
+	/* the wire: lwIP's core lock, and inet_lock for changes */
+	struct tcp_pcb *pcb;   /* of a connection to a foreign host */
+	uint16_t wire_port;    /* of a listening socket that foreign hosts can reach; 0: none */
+	bool on_wire;          /* inet_lock: the connection is, or was, on the wire */
+	bool fin_queued, fin_sent; /* inet_lock */
+	struct byteq sq;       /* inet_lock: what lwIP had no room for yet */
+	size_t in_flight;      /* inet_lock: handed to lwIP, not acknowledged */
+	size_t unannounced;    /* inet_lock: read by the program, lwIP's window not yet opened for it */
+};
+
+static inline struct inet_tcp *tcp_of(struct sock *s) { return container_of(inet_of(s), struct inet_tcp, inet); }
+
+/* --- inet_tcp.c ------------------------------------------------------------------------------------------ */
+extern const struct sock_ops inet_tcp_ops;
+struct inet_tcp *inet_tcp_alloc(struct task *t, int family, struct sock *lock_owner);
+int64_t inet_tcp_now(void);
+void inet_tcp_done_locked(struct inet_tcp *t);                    /* state CLOSE */
+void inet_tcp_got_reset_locked(struct inet_tcp *t, int err);      /* err 0: by the state, as a RST */
+void inet_tcp_got_fin_locked(struct inet_tcp *t);
+void inet_tcp_connected_locked(struct inet_tcp *t);
+/* A connection from outside or inside arrives at a listener: queues child (its file's reference is consumed). -EAGAIN: full, -ECONNREFUSED. l locked. */
+int inet_tcp_queue_locked(struct inet_tcp *l, struct inet_tcp *child);
+bool inet_tcp_queue_full(const struct inet_tcp *l);
+/* Gives a child its ends, options and state. Under the child's lock. */
+int inet_tcp_setup_child(struct inet_tcp *child, struct inet_tcp *l, const struct endpoint *local, const struct endpoint *remote);
+
+/* --- inet_tcp_data.c --------------------------------------------------------------------------------------- */
+ssize_t inet_tcp_sendmsg(struct sock *s, struct task *t, struct sock_msg *m);
+ssize_t inet_tcp_recvmsg(struct sock *s, struct task *t, struct sock_msg *m);
+uint32_t inet_tcp_poll(struct sock *s);
+long inet_tcp_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c);
+size_t inet_tcp_outq(struct inet_tcp *t);                        /* sent, not yet in the peer's window. Locked */
+size_t inet_tcp_inq(struct inet_tcp *t);
+size_t inet_tcp_window(struct inet_tcp *t);                      /* how much rq takes */
+bool inet_tcp_readable(struct inet_tcp *t);
+void inet_tcp_data_ready(struct inet_tcp *t);                    /* something was added to rq */
+void inet_tcp_write_space(struct inet_tcp *t);                   /* room was made for t's output */
+
+/* --- inet_tcp_opt.c ------------------------------------------------------------------------------------------ */
+int inet_tcp_setsockopt(struct sock *s, struct task *t, int level, int name, const struct sock_optval *v);
+int inet_tcp_getsockopt(struct sock *s, struct task *t, int level, int name, struct sock_optval *v);
+int inet_tcp_set_common(struct sock *s, struct task *t, int name, const struct sock_optval *v);
+int inet_tcp_get_common(struct sock *s, struct task *t, int name, struct sock_optval *v);
+void inet_tcp_options_init(struct inet_tcp *t);
+
+/* --- inet_tcp_wire.c: takes lwIP's core lock: no lock held ------------------------------------------------------ */
+int inet_tcp_wire_connect(struct inet_tcp *t);                   /* SYN goes out. -ENETUNREACH, -ENOBUFS */
+int inet_tcp_wire_listen(struct inet_tcp *t);                    /* foreign hosts can reach it from now on */
+void inet_tcp_wire_push(struct inet_tcp *t);                     /* moves sq into lwIP, and the FIN */
+void inet_tcp_wire_read(struct inet_tcp *t);                     /* opens the window by what was read */
+void inet_tcp_wire_close(struct inet_tcp *t, bool reset);        /* the socket is gone or the connection is given up */
+void inet_tcp_wire_options(struct inet_tcp *t);                  /* NODELAY, keepalive, TOS, TTL */
+struct tcp_info;
+void inet_tcp_wire_info(struct inet_tcp *t, struct tcp_info *ret);
+
+#endif

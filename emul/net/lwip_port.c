@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/* lwIP driven by the reactor: lwip_port.h has the theory. */
+#include "emul/net/lwip_port.h"
+
+#include <lwip/etharp.h>
+#include <lwip/ethip6.h>
+#include <lwip/igmp.h>
+#include <lwip/inet_chksum.h>
+#include <lwip/init.h>
+#include <lwip/mld6.h>
+#include <lwip/nd6.h>
+#include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/prot/udp.h>
+#include <lwip/raw.h>
+#include <lwip/sys.h>
+#include <lwip/tcpip.h>
+#include <lwip/timeouts.h>
+#include <lwip/udp.h>
+#include <netif/ethernet.h>
+#include <stdio.h>
+
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+#include "emul/base/mutex.h"
+#include "emul/base/timer.h"
+#include "emul/net/lwip_in.h"
+#include "emul/net/pcap.h"
+#include "emul/net/route.h"
+
+#define MS 1000000LL
+#define QUIET_NS (30 * 1000 * MS) /* after the last packet the slow timers stop */
+#define SLOW_NS (1000 * MS)
+#define MAX_CATCH_UP 400          /* runs of one timer after a pause: more than any of lwIP's time-outs */
+
+static const struct net_config *config;
+
+static struct mutex start_lock = MUTEX_INIT;
+static enum { OFF, UP, FAILED } state; /* start_lock for writing */
+static _Atomic bool up;
+
+/* core lock: */
+static struct netif eth;
+static struct udp_pcb *udp_out;
+static const struct eth_backend *backend;
+static int64_t last_packet;
+static int64_t last_run[16]; /* of lwip_cyclic_timers */
+static struct timer tick;
+static bool ticking;
+
+/* --- addresses --------------------------------------------------------------------------------------------------------- */
+
+void lwip_from_addr(struct ip_addr *to, const struct in6_addr *a)
+{
+	memset(to, 0, sizeof(*to));
+	if (addr_is_v4(a)) {
+		ip_addr_set_ip4_u32(to, a->s6_addr32[3]);
+		return;
+	}
+	IP_SET_TYPE_VAL(*to, IPADDR_TYPE_V6);
+	memcpy(ip_2_ip6(to)->addr, a, sizeof(*a));
+	ip6_addr_assign_zone(ip_2_ip6(to), IP6_UNKNOWN, &eth);
+}
+
+struct in6_addr lwip_to_addr(const struct ip_addr *a)
+{
+	struct in6_addr r;
+
+	if (IP_IS_V4(a))
+		return addr_of_v4(ntohl(ip_2_ip4(a)->addr));
+	memcpy(&r, ip_2_ip6(a)->addr, sizeof(r));
+	return r;
+}
+
+/* --- time ------------------------------------------------------------------------------------------------------------------ */
+
+void lwip_lock(void)
+{
+	LOCK_TCPIP_CORE();
+}
+
+void lwip_unlock(void)
+{
+	UNLOCK_TCPIP_CORE();
+}
+
+static bool tcp_busy(void)
+{
+	return tcp_active_pcbs || tcp_tw_pcbs;
+}
+
+/* Core lock held. */
+static void arm_tick(void)
+{
+	int64_t now = clock_now(CLOCK_MONOTONIC);
+
+	ticking = tcp_busy() || now - last_packet < QUIET_NS;
+	if (ticking)
+		timer_arm(&tick, deadline_after(CLOCK_MONOTONIC, tcp_busy() ? TCP_TMR_INTERVAL * MS : SLOW_NS));
+}
+
+void lwip_need_timer(void)
+{
+	if (!ticking || tcp_busy())
+		arm_tick();
+}
+
+/* Every timer as often as its interval went by. */
+static void run_timers(int64_t now)
+{
+	for (int i = 0; i < lwip_num_cyclic_timers && i < (int)ARRAY_SIZE(last_run); i++) {
+		int64_t step = lwip_cyclic_timers[i].interval_ms * MS;
+		int64_t n = (now - last_run[i]) / step;
+
+		if (n <= 0)
+			continue;
+		last_run[i] += n * step;
+		for (n = MIN(n, lwip_cyclic_timers[i].handler == tcp_tmr ? 4 : MAX_CATCH_UP); n > 0; n--)
+			lwip_cyclic_timers[i].handler();
+	}
+}
+
+static void on_tick(struct timer *t)
+{
+	(void)t;
+	lwip_lock();
+	run_timers(clock_now(CLOCK_MONOTONIC));
+	arm_tick();
+	lwip_unlock();
+}
+
+/* After a pause the tables age first. Core lock held. */
+static void packet_passes(void)
+{
+	last_packet = clock_now(CLOCK_MONOTONIC);
+	if (ticking)
+		return;
+	run_timers(last_packet);
+	arm_tick();
+}
+
+/* --- frames -------------------------------------------------------------------------------------------------------------------- */
+
+static err_t link_output(struct netif *n, struct pbuf *p)
+{
+	char buf[ETH_MTU + 64];
+	size_t len = p->tot_len;
+	int r;
+
+	(void)n;
+	if (len > sizeof(buf) || !backend)
+		return ERR_BUF;
+	pbuf_copy_partial(p, buf, (u16_t)len, 0);
+	packet_passes();
+	pcap_frame(buf, len);
+	r = backend->send(buf, len);
+	route_count_eth(true, len, r < 0);
+	return r < 0 ? ERR_MEM : ERR_OK;
+}
+
+void eth_receive(const void *frame, size_t len)
+{
+	struct pbuf *p;
+
+	if (len < SIZEOF_ETH_HDR || len > 65535)
+		return;
+	lwip_lock();
+	packet_passes();
+	pcap_frame(frame, len);
+	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+	route_count_eth(false, len, !p);
+	if (p) {
+		pbuf_take(p, frame, (u16_t)len);
+		if (eth.input(p, &eth) != ERR_OK)
+			pbuf_free(p);
+	}
+	lwip_unlock();
+}
+
+/* --- datagrams in ------------------------------------------------------------------------------------------------------------------ */
+
+static void fill_in(struct lwip_packet *pk, struct pbuf *p, size_t header)
+{
+	bool v4 = IP_IS_V4(ip_current_src_addr());
+
+	pk->p = p;
+	pk->header = header;
+	pk->len = p->tot_len;
+	pk->src = lwip_to_addr(ip_current_src_addr());
+	pk->dst = lwip_to_addr(ip_current_dest_addr());
+	pk->group = ip_addr_ismulticast(ip_current_dest_addr()) || route_is_broadcast(&pk->dst);
+	pk->tos = v4 ? IPH_TOS(ip4_current_header()) : IP6H_TC(ip6_current_header());
+	pk->ttl = v4 ? IPH_TTL(ip4_current_header()) : IP6H_HOPLIM(ip6_current_header());
+}
+
+void lwip_packet_copy(const struct lwip_packet *pk, void *to, size_t off, size_t n)
+{
+	pbuf_copy_partial(pk->p, to, (u16_t)n, (u16_t)off);
+}
+
+bool lwip_packet_checksum_ok(const struct lwip_packet *pk, int protocol)
+{
+	struct pbuf *p = pk->p;
+	bool ok;
+
+	if (pbuf_remove_header(p, pk->header))
+		return false;
+	if (protocol == IPPROTO_ICMP)
+		ok = inet_chksum_pbuf(p) == 0;
+	else
+		ok = ip_chksum_pseudo(p, (u8_t)protocol, p->tot_len, ip_current_src_addr(), ip_current_dest_addr()) == 0;
+	pbuf_add_header_force(p, pk->header);
+	return ok;
+}
+
+/* Each packet of these protocols comes by here first, with its IP header. 1: taken. */
+static u8_t on_raw(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t *addr)
+{
+	struct lwip_packet pk = { 0 };
+	size_t header = IP_IS_V4(ip_current_src_addr()) ? IPH_HL_BYTES(ip4_current_header()) : ip_current_header_tot_len();
+	bool taken;
+
+	(void)arg;
+	(void)addr;
+	fill_in(&pk, p, header);
+	taken = lwip_input(pcb->protocol, &pk);
+	if (taken)
+		pbuf_free(p);
+	return taken;
+}
+
+static bool watch(u8_t type, u8_t protocol)
+{
+	struct raw_pcb *pcb = raw_new_ip_type(type, protocol);
+
+	if (!pcb)
+		return false;
+	raw_recv(pcb, on_raw, NULL);
+	return true;
+}
+
+/* --- datagrams out ------------------------------------------------------------------------------------------------------------------- */
+
+static int error_of(err_t e)
+{
+	switch (e) {
+	case ERR_OK: return 0;
+	case ERR_MEM:
+	case ERR_BUF: return -ENOBUFS;
+	case ERR_RTE: return -ENETUNREACH;
+	case ERR_VAL: return -EMSGSIZE;
+	default: return -ENETUNREACH;
+	}
+}
+
+int lwip_send_udp(const struct endpoint *from, const struct endpoint *to, int tos, int ttl, const void *data, size_t len)
+{
+	struct pbuf *p;
+	ip_addr_t src, dst;
+	err_t e;
+	int r = lwip_start();
+
+	if (r < 0)
+		return r;
+	lwip_lock();
+	p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)len, PBUF_RAM);
+	if (!p) {
+		lwip_unlock();
+		return -ENOBUFS;
+	}
+	pbuf_take(p, data, (u16_t)len);
+	lwip_from_addr(&src, &from->ip);
+	lwip_from_addr(&dst, &to->ip);
+	udp_out->local_port = from->port; /* never bound: the port is ours */
+	IP_SET_TYPE_VAL(udp_out->local_ip, IP_GET_TYPE(&src));
+	udp_out->tos = (u8_t)tos;
+	udp_out->ttl = udp_out->mcast_ttl = (u8_t)ttl;
+	e = udp_sendto_if_src(udp_out, p, &dst, to->port, &eth, &src);
+	pbuf_free(p);
+	lwip_unlock();
+	return error_of(e);
+}
+
+int lwip_send_raw(int protocol, const struct endpoint *from, const struct endpoint *to, int tos, int ttl, bool hdrincl,
+		  const void *data, size_t len)
+{
+	struct pbuf *p;
+	ip_addr_t src, dst;
+	err_t e;
+	int r = lwip_start();
+
+	if (r < 0)
+		return r;
+	if (len > ETH_MTU && hdrincl)
+		return -EMSGSIZE;
+	lwip_lock();
+	p = pbuf_alloc(hdrincl ? PBUF_LINK : PBUF_IP, (u16_t)len, PBUF_RAM);
+	if (!p) {
+		lwip_unlock();
+		return -ENOBUFS;
+	}
+	pbuf_take(p, data, (u16_t)len);
+	lwip_from_addr(&src, &from->ip);
+	lwip_from_addr(&dst, &to->ip);
+	if (IP_IS_V4(&dst))
+		e = hdrincl ? ip4_output_if(p, ip_2_ip4(&src), LWIP_IP_HDRINCL, 0, 0, 0, &eth) :
+			      ip4_output_if_src(p, ip_2_ip4(&src), ip_2_ip4(&dst), (u8_t)ttl, (u8_t)tos, (u8_t)protocol, &eth);
+	else
+		e = ip6_output_if_src(p, ip_2_ip6(&src), ip_2_ip6(&dst), (u8_t)ttl, (u8_t)tos, (u8_t)protocol, &eth);
+	pbuf_free(p);
+	lwip_unlock();
+	return error_of(e);
+}
+
+void lwip_group(const struct in6_addr *group, bool join)
+{
+	ip_addr_t g;
+
+	if (lwip_start() < 0)
+		return;
+	lwip_lock();
+	lwip_from_addr(&g, group);
+	if (IP_IS_V4(&g))
+		(void)(join ? igmp_joingroup_netif(&eth, ip_2_ip4(&g)) : igmp_leavegroup_netif(&eth, ip_2_ip4(&g)));
+	else
+		(void)(join ? mld6_joingroup_netif(&eth, ip_2_ip6(&g)) : mld6_leavegroup_netif(&eth, ip_2_ip6(&g)));
+	packet_passes();
+	lwip_unlock();
+}
+
+/* --- start -------------------------------------------------------------------------------------------------------------------------------- */
+
+static err_t init_eth(struct netif *n)
+{
+	n->name[0] = 'e';
+	n->name[1] = 't';
+	n->mtu = ETH_MTU;
+	n->output = etharp_output;
+	n->output_ip6 = ethip6_output;
+	n->linkoutput = link_output;
+	n->hwaddr_len = sizeof(eth_hwaddr);
+	memcpy(n->hwaddr, eth_hwaddr, sizeof(eth_hwaddr));
+	n->flags |= NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+	return ERR_OK;
+}
+
+static bool start_stack(void)
+{
+	ip4_addr_t addr, mask, gw;
+	int64_t now = clock_now(CLOCK_MONOTONIC);
+
+	if (sys_mutex_new(&lock_tcpip_core) != ERR_OK)
+		return false;
+	lwip_init();
+	for (size_t i = 0; i < ARRAY_SIZE(last_run); i++)
+		last_run[i] = now;
+	lwip_lock();
+	addr.addr = htonl(ETH_ADDR4);
+	mask.addr = htonl(0xffffff00u);
+	gw.addr = htonl(ETH_GATEWAY4);
+	netif_add(&eth, &addr, &mask, &gw, NULL, init_eth, ethernet_input);
+	eth.ip6_autoconfig_enabled = 0;
+	eth.rs_count = 0;
+	netif_set_default(&eth);
+	udp_out = udp_new_ip_type(IPADDR_TYPE_ANY);
+	if (udp_out)
+		udp_clear_flags(udp_out, UDP_FLAGS_MULTICAST_LOOP);
+	bool ok = udp_out && watch(IPADDR_TYPE_ANY, IP_PROTO_UDP) && watch(IPADDR_TYPE_V4, IP_PROTO_ICMP) &&
+		  watch(IPADDR_TYPE_V6, IP6_NEXTH_ICMP6);
+	lwip_unlock();
+	timer_init(&tick, on_tick);
+	return ok;
+}
+
+static int try_backend(const struct eth_backend *b, char *why, size_t size)
+{
+	int r;
+
+	backend = b;
+	r = b->start(config, why, size);
+	if (r < 0)
+		backend = NULL;
+	return r;
+}
+
+static int start_backend(void)
+{
+	char why[256] = "", why_user[256] = "";
+
+	switch (config->mode) {
+	case NET_TAP:
+		if (try_backend(&tap_backend, why, sizeof(why)) == 0)
+			return 0;
+		log_write("error", "--net tap: %s", why);
+		return -ENETUNREACH;
+	case NET_USER:
+		if (try_backend(&slirp_backend, why, sizeof(why)) == 0)
+			return 0;
+		log_write("error", "--net user: %s", why);
+		return -ENETUNREACH;
+	case NET_AUTO:
+		if (try_backend(&tap_backend, why, sizeof(why)) == 0) {
+			if (log_verbose)
+				log_write("note", "network: tap, host side %s", why);
+			return 0;
+		}
+		if (try_backend(&slirp_backend, why_user, sizeof(why_user)) == 0) {
+			if (log_verbose)
+				log_write("note", "network: user mode, since a tap is not to be had: %s", why);
+			return 0;
+		}
+		log_write("error", "no network: tap: %s; user mode: %s", why, why_user);
+		return -ENETUNREACH;
+	default:
+		return -ENETUNREACH;
+	}
+}
+
+static int start_locked(void) REQUIRES(start_lock)
+{
+	int r;
+
+	if (!config || config->mode == NET_LOOPBACK)
+		return -ENETUNREACH;
+	if (state != OFF)
+		return state == UP ? 0 : -ENETUNREACH;
+	state = FAILED;
+	if (!start_stack())
+		return -ENETUNREACH;
+	if (config->pcap && pcap_open(config->pcap) < 0)
+		log_write("error", "--pcap: cannot write %s", config->pcap);
+	r = start_backend();
+	if (r < 0)
+		return r;
+	state = UP;
+	lwip_lock();
+	netif_set_link_up(&eth);
+	netif_set_up(&eth);
+	netif_create_ip6_linklocal_address(&eth, 1);
+	netif_ip6_addr_set_state(&eth, 0, IP6_ADDR_PREFERRED);
+	lwip_unlock();
+	atomic_store(&up, true);
+	return 0;
+}
+
+void lwip_configure(const struct net_config *cfg)
+{
+	config = cfg;
+}
+
+int lwip_start(void)
+{
+	int r;
+
+	if (atomic_load(&up))
+		return 0;
+	mutex_lock(&start_lock);
+	r = start_locked();
+	mutex_unlock(&start_lock);
+	return r;
+}
+
+void lwip_listen_wanted(void)
+{
+	if (route_has_eth())
+		(void)lwip_start();
+}
+
+void lwip_shutdown(void)
+{
+	if (!atomic_load(&up) || !backend)
+		return;
+	backend->stop();
+	pcap_close();
+}

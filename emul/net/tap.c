@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * --net tap: a tap device of the host. A device of this name that exists already (made by the administrator, perhaps in a bridge) is
+ * attached to and left as it is found, but for an address if it has none; a new one is made, gets 10.0.2.2/24, and goes with us.
+ * Only the network namespace that we are in is touched.
+ */
+/* host syscalls: openat ioctl socket read write */
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "emul/base/auto.h"
+#include "emul/base/err.h"
+#include "emul/base/loop.h"
+#include "emul/net/lwip_port.h"
+#include "emul/net/route.h"
+
+#define PER_TURN 256 /* frames, then the reactor's other work gets its turn */
+#define FRAME_MAX 65536
+#define DEFAULT_NAME "vmrun%d"
+
+static int tap_fd = -1;
+static struct loop_watch watch;
+static _Atomic bool stopped;
+
+/* --- frames ------------------------------------------------------------------------------------------------------------- */
+
+/* Edge-triggered: to the last frame, or once more soon. */
+static void drain(void *arg)
+{
+	static char frame[FRAME_MAX]; /* only the reactor */
+
+	(void)arg;
+	for (int i = 0; i < PER_TURN; i++) {
+		ssize_t n;
+
+		if (atomic_load(&stopped))
+			return;
+		n = read(tap_fd, frame, sizeof(frame));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return; /* EAGAIN; or the device has gone: silence */
+		eth_receive(frame, (size_t)n);
+	}
+	loop_post(drain, NULL);
+}
+
+static void on_readable(struct loop_watch *w, uint32_t events)
+{
+	(void)w;
+	(void)events;
+	drain(NULL);
+}
+
+static int tap_send(const void *frame, size_t len)
+{
+	ssize_t n = HOST(write(tap_fd, frame, len));
+
+	return n == (ssize_t)len ? 0 : -ENOBUFS;
+}
+
+/* --- the device --------------------------------------------------------------------------------------------------------- */
+
+/* Somebody else has the subnet on another interface: a second one would break that. */
+static bool subnet_taken(const char *but_for, char *ret_who, size_t size)
+{
+	struct ifaddrs *all;
+	bool taken = false;
+
+	if (getifaddrs(&all) < 0)
+		return false;
+	for (struct ifaddrs *i = all; i && !taken; i = i->ifa_next) {
+		struct sockaddr_in *in = (struct sockaddr_in *)i->ifa_addr, *mask = (struct sockaddr_in *)i->ifa_netmask;
+		uint32_t a, m;
+
+		if (!in || in->sin_family != AF_INET || !mask || !strcmp(i->ifa_name, but_for))
+			continue;
+		a = ntohl(in->sin_addr.s_addr);
+		m = ntohl(mask->sin_addr.s_addr) & 0xffffff00u;
+		taken = (a & m) == (ETH_ADDR4 & m) && m;
+		if (taken)
+			snprintf(ret_who, size, "%s", i->ifa_name);
+	}
+	freeifaddrs(all);
+	return taken;
+}
+
+static void fill(struct ifreq *rq, const char *name)
+{
+	memset(rq, 0, sizeof(*rq));
+	snprintf(rq->ifr_name, sizeof(rq->ifr_name), "%s", name);
+}
+
+static int set_address(int s, const char *name, unsigned cmd, uint32_t addr)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct ifreq rq;
+
+	fill(&rq, name);
+	in.sin_addr.s_addr = htonl(addr);
+	memcpy(&rq.ifr_addr, &in, sizeof(in));
+	return (int)HOST(ioctl(s, cmd, &rq));
+}
+
+static int configure(const char *name, char *why, size_t size)
+{
+	AUTO_FD s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq rq;
+	int r = s < 0 ? -errno : 0;
+	bool has_address;
+
+	fill(&rq, name);
+	has_address = s >= 0 && ioctl(s, SIOCGIFADDR, &rq) == 0;
+	if (r == 0 && !has_address)
+		r = set_address(s, name, SIOCSIFADDR, ETH_GATEWAY4);
+	if (r == 0 && !has_address)
+		r = set_address(s, name, SIOCSIFNETMASK, 0xffffff00u);
+	fill(&rq, name);
+	if (r == 0)
+		r = (int)HOST(ioctl(s, SIOCGIFFLAGS, &rq));
+	if (r == 0 && (rq.ifr_flags & (IFF_UP | IFF_RUNNING)) != (IFF_UP | IFF_RUNNING)) {
+		rq.ifr_flags |= IFF_UP | IFF_RUNNING;
+		r = (int)HOST(ioctl(s, SIOCSIFFLAGS, &rq));
+	}
+	if (r < 0)
+		snprintf(why, size, "%s cannot be configured (10.0.2.2/24, up): %s", name, strerror(-r));
+	return r;
+}
+
+/* The name in *rq is what it became. */
+static int open_device(struct ifreq *rq, char *why, size_t size)
+{
+	int fd = (int)HOST(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)), r;
+
+	if (fd < 0) {
+		snprintf(why, size, "/dev/net/tun: %s", strerror(-fd));
+		return fd;
+	}
+	rq->ifr_flags = IFF_TAP | IFF_NO_PI;
+	r = (int)HOST(ioctl(fd, TUNSETIFF, rq));
+	if (r == 0)
+		return fd;
+	if (r == -EBUSY)
+		snprintf(why, size, "%s is used by another instance or program", rq->ifr_name);
+	else if (r == -EPERM)
+		snprintf(why, size, "no permission to make %s: CAP_NET_ADMIN, or a device made for you (ip tuntap add %s mode tap user NAME)",
+			 rq->ifr_name, rq->ifr_name);
+	else
+		snprintf(why, size, "%s: %s", rq->ifr_name, strerror(-r));
+	close(fd);
+	return r;
+}
+
+static int tap_start(const struct net_config *cfg, char *why, size_t size)
+{
+	char who[IFNAMSIZ];
+	struct ifreq rq;
+	int r;
+
+	if (cfg->tap && (strlen(cfg->tap) >= IFNAMSIZ || !cfg->tap[0] || strchr(cfg->tap, '/'))) {
+		snprintf(why, size, "'%s' is no interface name", cfg->tap);
+		return -EINVAL;
+	}
+	if (subnet_taken(cfg->tap ? cfg->tap : "", who, sizeof(who))) {
+		snprintf(why, size, "10.0.2.0/24 is in use on %s", who);
+		return -EBUSY;
+	}
+	fill(&rq, cfg->tap ? cfg->tap : DEFAULT_NAME);
+	tap_fd = open_device(&rq, why, size);
+	if (tap_fd < 0)
+		return tap_fd;
+	r = configure(rq.ifr_name, why, size);
+	if (r == 0)
+		r = loop_watch_add(&watch, tap_fd, EPOLLIN, on_readable);
+	if (r < 0) {
+		close(tap_fd);
+		tap_fd = -1;
+		return r;
+	}
+	snprintf(why, size, "%s 10.0.2.2/24", rq.ifr_name);
+	loop_post(drain, NULL); /* what came before the watch */
+	return 0;
+}
+
+/* With its descriptor a device that is not persistent goes. */
+static void tap_stop(void)
+{
+	atomic_store(&stopped, true);
+	loop_watch_del(&watch);
+	close(tap_fd);
+}
+
+const struct eth_backend tap_backend = { .name = "tap", .start = tap_start, .send = tap_send, .stop = tap_stop };
