@@ -3,10 +3,11 @@
  * The contract of guest and host: where guest-rt lives, how it leaves the VM, what a vCPU's pages hold.
  * Everything the guest can write is hostile input: copied once, checked.
  *
- * The upper half, the same in every address space (PML4 slot 510; slot 256 does not work on kvm_pvm):
- *   RT_BASE + 0x1000   IDT           supervisor
- *   RT_BASE + 0x2000   fault stubs   supervisor, executable
- *   RT_VCPU(i)         pages of vCPU i: TSS and GDT, exception stack, gate, data; holes between them
+ * The upper half, at the same addresses for every vCPU (PML4 slot 256 does not work on kvm_pvm). PML4 slot 510 is the vCPU's own:
+ *   RT_IDT, RT_STUBS   IDT and fault stubs            one page each for all, supervisor
+ *   RT_TSS, RT_STACK   TSS with GDT, exception stack  its own, supervisor
+ *   RT_GATE            the gate                       one page for all
+ *   RT_DATA            its request slot               its own
  */
 #ifndef GUEST_RT_ABI_H
 #define GUEST_RT_ABI_H
@@ -14,20 +15,17 @@
 #define RT_BASE 0xffffff0000000000
 #define RT_PML4_SLOT 510
 #define RT_IDT (RT_BASE + 0x1000)
-#define RT_STUBS (RT_BASE + 0x2000)
+#define RT_STUBS (RT_BASE + 0x3000)
 #define RT_STUB_SIZE 16
 #define RT_VECTORS 32
-
-#define RT_VCPU_STRIDE 0x8000
-#define RT_VCPU(i) (RT_BASE + 0x100000 + (unsigned long)(i) * RT_VCPU_STRIDE)
-#define RT_TSS 0x0000   /* within a vCPU's pages */
-#define RT_GDT 0x0800   /* in the TSS's page */
+#define RT_TSS (RT_BASE + 0x5000)
+#define RT_GDT (RT_TSS + 0x800)   /* in the TSS's page */
 #define RT_GDT_ENTRIES 16
-#define RT_STACK 0x2000 /* one page; exceptions push from its end */
-#define RT_GATE 0x4000
-#define RT_DATA 0x6000  /* the request slot of calls without exits */
+#define RT_STACK (RT_BASE + 0x7000) /* one page; exceptions push from its end */
+#define RT_GATE (RT_BASE + 0x9000)
+#define RT_DATA (RT_BASE + 0xb000)  /* the request slot of calls without exits */
 
-#define RT_PROBE 0x7000 /* at boot only: a page of ring-3 code */
+#define RT_PROBE (RT_BASE + 0xd000) /* at boot only: a page of ring-3 code */
 
 /*
  * The slot: a call that the VMM's helper thread may answer while the vCPU spins in the gate. Offsets within RT_DATA.

@@ -55,14 +55,14 @@ static bool event_dead(struct vcpu *v, struct vcpu_event *ev, const char *what, 
 
 static bool at_gate_out(const struct vcpu *v, gva_t rip)
 {
-	gva_t out = v->gate + v->m->gate.out;
+	gva_t out = RT_GATE + v->m->gate.out;
 
 	return rip == out || rip == out + RT_OUT_LEN;
 }
 
 static bool in_gate(const struct vcpu *v, gva_t rip)
 {
-	return rip >= v->gate && rip < v->gate + v->m->gate.end;
+	return rip >= RT_GATE && rip < RT_GATE + v->m->gate.end;
 }
 
 static bool decode_call(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)

@@ -26,17 +26,31 @@ extern const uint8_t rt_stubs[], rt_stubs_end[];
 #define K_RW (PTE_P | PTE_W | PTE_NX)
 #define K_RX (PTE_P)
 
-/* A zeroed page at gva; its host address in *ret. */
-static int add_page(struct machine *m, gva_t gva, uint64_t flags, gpa_t *ret_gpa, void **ret)
+static unsigned slot_of(gva_t gva, int level)
 {
-	gpa_t g = table_alloc(m);
+	return gva >> (PAGE_SHIFT + 9 * (level - 1)) & 511;
+}
 
-	if (g == GPA_NONE)
-		return -ENOMEM;
-	*ret = gpa_hva(m, g);
-	if (ret_gpa)
-		*ret_gpa = g;
-	return kernel_map(m, gva, g, flags);
+int kernel_map(struct vcpu *v, gva_t gva, gpa_t gpa, uint64_t flags)
+{
+	gpa_t t = v->kernel_table;
+	uint64_t *e;
+
+	for (int level = 3; level > 1; level--) {
+		e = (uint64_t *)gpa_hva(v->m, t) + slot_of(gva, level);
+		if (!*e) {
+			gpa_t n = table_alloc(v->m);
+
+			if (n == GPA_NONE)
+				return -ENOMEM;
+			/* U here permits what the leaf permits: gates are user pages in the deprivileged model */
+			__atomic_store_n(e, n | PTE_P | PTE_W | PTE_U | PTE_A, __ATOMIC_RELEASE);
+		}
+		t = *e & PTE_ADDR;
+	}
+	e = (uint64_t *)gpa_hva(v->m, t) + slot_of(gva, 1);
+	__atomic_store_n(e, gpa | flags | PTE_A | PTE_D, __ATOMIC_RELEASE);
+	return 0;
 }
 
 static void fill_gdt(uint64_t *gdt)
@@ -51,7 +65,7 @@ static void fill_gdt(uint64_t *gdt)
 /* arch/x86/entry/vdso/vma.c, vdso_cpunode: read-only data of ring 3, byte limit. */
 void kernel_set_cpu_number(struct vcpu *v, uint32_t number)
 {
-	uint64_t *gdt = (uint64_t *)((uint8_t *)gpa_hva(v->m, v->pages[VCPU_PAGE_TSS]) + RT_GDT);
+	uint64_t *gdt = (uint64_t *)((uint8_t *)gpa_hva(v->m, v->pages[VCPU_PAGE_TSS]) + RT_GDT - RT_TSS);
 
 	gdt[RT_CPU_NUMBER / 8] = 0x0040f50000000000 | (uint64_t)(number >> 16 & 0xf) << 48 | (number & 0xffff);
 }
@@ -69,13 +83,13 @@ static void fill_idt(uint64_t *idt)
 
 int kernel_init(struct machine *m)
 {
-	void *idt, *stubs;
-
-	m->kernel_table = table_alloc(m);
-	if (m->kernel_table == GPA_NONE || add_page(m, RT_IDT, K_RW, NULL, &idt) < 0 || add_page(m, RT_STUBS, K_RX, NULL, &stubs) < 0)
+	m->idt_page = table_alloc(m);
+	m->stubs_page = table_alloc(m);
+	m->gate_page = table_alloc(m);
+	if (m->idt_page == GPA_NONE || m->stubs_page == GPA_NONE || m->gate_page == GPA_NONE)
 		return -ENOMEM;
-	fill_idt(idt);
-	memcpy(stubs, rt_stubs, (size_t)(rt_stubs_end - rt_stubs));
+	fill_idt(gpa_hva(m, m->idt_page));
+	memcpy(gpa_hva(m, m->stubs_page), rt_stubs, (size_t)(rt_stubs_end - rt_stubs));
 	m->empty = aspace_new(&m->platform);
 	return m->empty ? 0 : -ENOMEM;
 }
@@ -88,7 +102,7 @@ int kernel_init(struct machine *m)
 
 static void fill_tss(struct vcpu *v, uint8_t *tss)
 {
-	uint64_t rsp0 = RT_VCPU(v->index) + RT_STACK + PAGE_SIZE;
+	uint64_t rsp0 = RT_STACK + PAGE_SIZE;
 	uint16_t base = TSS_IOMAP;
 
 	memcpy(tss + TSS_RSP0, &rsp0, sizeof(rsp0));
@@ -99,6 +113,7 @@ static void fill_tss(struct vcpu *v, uint8_t *tss)
 void kernel_choose_gate(struct machine *m)
 {
 	m->gate = m->hardware ? kernel_gate() : user_gate();
+	memcpy(gpa_hva(m, m->gate_page), m->gate.code, m->gate.end);
 }
 
 int kernel_map_gate(struct vcpu *v)
@@ -111,30 +126,30 @@ int kernel_map_gate(struct vcpu *v)
 	if (!m->hardware)
 		for (unsigned port = RT_GATE_PORT; port < RT_GATE_PORT + 4; port++)
 			tss[TSS_IOMAP + port / 8] &= (uint8_t)~(1u << port % 8);
-	memcpy(gpa_hva(m, v->pages[VCPU_PAGE_GATE]), m->gate.code, m->gate.end);
 	/* What the gate's ring may write, it can write by itself in the deprivileged model: slot.c trusts none of it. */
-	if (kernel_map(m, RT_VCPU(v->index) + RT_DATA, v->pages[VCPU_PAGE_DATA], K_RW | (m->hardware ? 0 : PTE_U)) < 0)
+	if (kernel_map(v, RT_DATA, v->pages[VCPU_PAGE_DATA], K_RW | (m->hardware ? 0 : PTE_U)) < 0)
 		return -ENOMEM;
-	return kernel_map(m, v->gate, v->pages[VCPU_PAGE_GATE], K_RX | (m->hardware ? 0 : PTE_U));
+	return kernel_map(v, RT_GATE, m->gate_page, K_RX | (m->hardware ? 0 : PTE_U));
 }
 
 int kernel_map_vcpu(struct vcpu *v)
 {
+	static const gva_t place[VCPU_PAGES] = { [VCPU_PAGE_TSS] = RT_TSS, [VCPU_PAGE_STACK] = RT_STACK, [VCPU_PAGE_DATA] = RT_DATA };
 	struct machine *m = v->m;
-	gva_t base = RT_VCPU(v->index);
-	void *tss, *stack, *data;
+	uint8_t *tss;
 
-	v->gate = base + RT_GATE;
-	if (add_page(m, base + RT_TSS, K_RW, &v->pages[VCPU_PAGE_TSS], &tss) < 0 ||
-	    add_page(m, base + RT_STACK, K_RW, &v->pages[VCPU_PAGE_STACK], &stack) < 0 ||
-	    add_page(m, base + RT_DATA, K_RW, &v->pages[VCPU_PAGE_DATA], &data) < 0)
+	v->kernel_table = table_alloc(m);
+	if (v->kernel_table == GPA_NONE || kernel_map(v, RT_IDT, m->idt_page, K_RW) < 0 || kernel_map(v, RT_STUBS, m->stubs_page, K_RX) < 0)
 		return -ENOMEM;
-	v->pages[VCPU_PAGE_GATE] = table_alloc(m);
-	if (v->pages[VCPU_PAGE_GATE] == GPA_NONE)
-		return -ENOMEM;
-	v->stack_top = (uint64_t *)((uint8_t *)stack + PAGE_SIZE);
+	for (int i = 0; i < VCPU_PAGES; i++) {
+		v->pages[i] = table_alloc(m);
+		if (v->pages[i] == GPA_NONE || kernel_map(v, place[i], v->pages[i], K_RW) < 0)
+			return -ENOMEM;
+	}
+	v->stack_top = (uint64_t *)((uint8_t *)gpa_hva(m, v->pages[VCPU_PAGE_STACK]) + PAGE_SIZE);
+	tss = gpa_hva(m, v->pages[VCPU_PAGE_TSS]);
 	fill_tss(v, tss);
-	fill_gdt((uint64_t *)((uint8_t *)tss + RT_GDT));
+	fill_gdt((uint64_t *)(tss + RT_GDT - RT_TSS));
 	v->cpu = -1;
 	slot_init(v);
 	return kernel_map_gate(v);

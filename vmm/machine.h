@@ -38,8 +38,8 @@ struct machine {
 	uint64_t cr4, xcr0;
 	gpa_t vdso_gpa;
 	size_t vdso_size;         /* 0: none */
-	gpa_t kernel_table;       /* PDPT of PML4 slot RT_PML4_SLOT, in every root */
-	struct aspace *empty;     /* the upper half alone: for vCPUs without a program */
+	gpa_t idt_page, stubs_page, gate_page; /* the upper half's pages that all vCPUs share */
+	struct aspace *empty;     /* no program */
 
 	/* memory_lock */
 	struct mutex memory_lock;
@@ -94,8 +94,9 @@ void memory_flush_tables(struct machine *m);
 /* pagetable.c */
 gpa_t table_alloc(struct machine *m);       /* a zeroed page; GPA_NONE */
 void table_release(struct machine *m, gpa_t gpa); /* no entry points to it, and memory_flush_tables() has run */
-int kernel_map(struct machine *m, gva_t gva, gpa_t gpa, uint64_t flags); /* one page of the upper half */
-gpa_t aspace_root(struct aspace *as);
+/* The root that v enters as by: an address space has one for each vCPU, which differ in the vCPU's own part of the upper half.
+ * GPA_NONE: no memory. */
+gpa_t aspace_root(struct aspace *as, struct vcpu *v);
 struct aspace *aspace_new(struct platform *p);
 void aspace_free(struct aspace *as);
 int aspace_map(struct aspace *as, gva_t gva, gpa_t gpa, size_t len, int prot);
@@ -116,21 +117,22 @@ void pagetable_init(struct machine *m);
 #define PTE_ADDR ((uint64_t)0x000ffffffffff000)
 
 /* kernel.c */
-int kernel_init(struct machine *m);              /* GDT, IDT, stubs */
+int kernel_init(struct machine *m);              /* IDT, stubs, the page of the gate */
+int kernel_map(struct vcpu *v, gva_t gva, gpa_t gpa, uint64_t flags); /* one page of its upper half */
 int kernel_map_vcpu(struct vcpu *v);             /* its own pages */
 void kernel_set_cpu_number(struct vcpu *v, uint32_t number); /* what the vDSO's getcpu answers: CPU, node << 12 */
 void kernel_choose_gate(struct machine *m);      /* by the trap model */
 int kernel_map_gate(struct vcpu *v);             /* the gate, as the trap model wants it */
 
 /* vcpu.c */
-enum { VCPU_PAGE_TSS, VCPU_PAGE_STACK, VCPU_PAGE_GATE, VCPU_PAGE_DATA, VCPU_PAGES };
+enum { VCPU_PAGE_TSS, VCPU_PAGE_STACK, VCPU_PAGE_DATA, VCPU_PAGES };
 
 struct vcpu {
 	struct machine *m;         /* constant, as all down to `pages` */
 	int fd;
 	unsigned index;
 	struct kvm_run *run;
-	gva_t gate;
+	gpa_t kernel_table;        /* PDPT of PML4 slot RT_PML4_SLOT */
 	gpa_t pages[VCPU_PAGES];
 	uint64_t *stack_top;       /* host pointer just past the exception stack */
 	struct vcpu *next_idle;    /* pool_lock */

@@ -24,14 +24,19 @@
 #define ENTRIES 512
 #define TABLE_CHUNK ((size_t)4 << 20)
 #define KEEP_TABLES 64 /* a free root with more gives them back */
+#define KEEP_VROOTS 4  /* likewise with the roots of vCPUs */
 #define PENDING 128
 #define STALE_MAX 64 /* roots that wait for a flush */
 
 struct aspace {
 	struct machine *m;
 	struct aspace *next_free;
-	gpa_t root;
-	unsigned ntables; /* below the root, upper half not counted */
+	gpa_t root;       /* what the roots that vCPUs use are copies of, but for the vCPU's own part */
+	unsigned ntables; /* below the root */
+	/* lock: roots in use by vCPUs, each at its vCPU's index */
+	struct mutex lock;
+	struct vroot { unsigned vcpu; gpa_t root; } *vroots;
+	unsigned nvroots, vroots_size;
 	gva_t stale_start, stale_end; /* empty: start == end */
 };
 
@@ -96,29 +101,6 @@ static uint64_t entry_get(uint64_t *e)
 static void entry_set(uint64_t *e, uint64_t v)
 {
 	__atomic_store_n(e, v, __ATOMIC_RELEASE);
-}
-
-/* --- the upper half ---------------------------------------------------------------------------- */
-
-int kernel_map(struct machine *m, gva_t gva, gpa_t gpa, uint64_t flags)
-{
-	gpa_t t = m->kernel_table;
-
-	for (int level = 3; level > 1; level--) {
-		uint64_t *e = entries(m, t) + slot_of(gva, level);
-
-		if (!*e) {
-			gpa_t n = table_alloc(m);
-
-			if (n == GPA_NONE)
-				return -ENOMEM;
-			/* U here permits what the leaf permits: gates are user pages in the deprivileged model */
-			entry_set(e, n | PTE_P | PTE_W | PTE_U | PTE_A);
-		}
-		t = *e & PTE_ADDR;
-	}
-	entry_set(entries(m, t) + slot_of(gva, 1), gpa | flags | PTE_A | PTE_D);
-	return 0;
 }
 
 /* --- collected zaps ------------------------------------------------------------------------------ */
@@ -209,6 +191,60 @@ static bool narrows(uint64_t old, uint64_t new_entry)
 	       (!(old & PTE_NX) && (new_entry & PTE_NX));
 }
 
+/* --- roots ----------------------------------------------------------------------------------------------- */
+
+/*
+ * A vCPU's root has the entries of the address space's and, in the upper half, the vCPU's own tables. Like every table it keeps its
+ * place: the pair stays together while the address space lives, and is found again when it is recycled.
+ */
+static gpa_t vroot_new(struct aspace *as, struct vcpu *v)
+{
+	struct machine *m = as->m;
+	gpa_t root;
+
+	if (as->nvroots == as->vroots_size) {
+		unsigned size = MAX(4u, as->vroots_size * 2);
+		struct vroot *grown = realloc(as->vroots, size * sizeof(*grown));
+
+		if (!grown)
+			return GPA_NONE;
+		as->vroots = grown;
+		as->vroots_size = size;
+	}
+	root = table_alloc(m);
+	if (root == GPA_NONE)
+		return GPA_NONE;
+	for (unsigned i = 0; i < ENTRIES; i++)
+		entry_set(entries(m, root) + i, entry_get(entries(m, as->root) + i));
+	entry_set(entries(m, root) + RT_PML4_SLOT, v->kernel_table | PTE_P | PTE_W | PTE_U | PTE_A);
+	as->vroots[as->nvroots++] = (struct vroot){ v->index, root };
+	return root;
+}
+
+gpa_t aspace_root(struct aspace *as, struct vcpu *v)
+{
+	gpa_t root = GPA_NONE;
+
+	mutex_lock(&as->lock);
+	for (unsigned i = 0; i < as->nvroots && root == GPA_NONE; i++)
+		if (as->vroots[i].vcpu == v->index)
+			root = as->vroots[i].root;
+	if (root == GPA_NONE)
+		root = vroot_new(as, v);
+	mutex_unlock(&as->lock);
+	return root;
+}
+
+/* An entry of the root, in all its copies. */
+static void root_set(struct aspace *as, unsigned slot, uint64_t value)
+{
+	mutex_lock(&as->lock);
+	entry_set(entries(as->m, as->root) + slot, value);
+	for (unsigned i = 0; i < as->nvroots; i++)
+		entry_set(entries(as->m, as->vroots[i].root) + slot, value);
+	mutex_unlock(&as->lock);
+}
+
 /* --- walking ------------------------------------------------------------------------------------------- */
 
 /* The entry of `level` for gva, tables made on the way. NULL: no memory. A 2 MiB leaf in the way ends at level 2. */
@@ -225,7 +261,10 @@ static uint64_t *walk_make(struct aspace *as, gva_t gva, int level)
 			if (n == GPA_NONE)
 				return NULL;
 			as->ntables++;
-			entry_set(e, n | PTE_P | PTE_W | PTE_U | PTE_A);
+			if (l == 4)
+				root_set(as, slot_of(gva, 4), n | PTE_P | PTE_W | PTE_U | PTE_A);
+			else
+				entry_set(e, n | PTE_P | PTE_W | PTE_U | PTE_A);
 		}
 		t = entry_get(e) & PTE_ADDR;
 	}
@@ -278,11 +317,6 @@ static bool is_huge(uint64_t e)
 
 /* --- platform ops ------------------------------------------------------------------------------------------ */
 
-gpa_t aspace_root(struct aspace *as)
-{
-	return as->root;
-}
-
 void pagetable_init(struct machine *m)
 {
 	mutex_init(&m->table_lock);
@@ -332,7 +366,7 @@ struct aspace *aspace_new(struct platform *p)
 		free(as);
 		return NULL;
 	}
-	entry_set(entries(m, as->root) + RT_PML4_SLOT, m->kernel_table | PTE_P | PTE_W | PTE_U | PTE_A);
+	mutex_init(&as->lock);
 	return as;
 }
 
@@ -359,8 +393,15 @@ static void drop_tables(struct aspace *as)
 	for (unsigned i = 0; i < ENTRIES / 2; i++) {
 		uint64_t e = root[i];
 
-		entry_set(&root[i], 0);
+		if (e)
+			root_set(as, i, 0);
 		collect_tables(as->m, e, 3, &list);
+	}
+	for (; as->nvroots > KEEP_VROOTS; as->nvroots--) {
+		gpa_t t = as->vroots[as->nvroots - 1].root;
+
+		*entries(as->m, t) = list;
+		list = t;
 	}
 	memory_flush_tables(as->m);
 	as->stale_start = as->stale_end = 0;
@@ -381,7 +422,7 @@ void aspace_free(struct aspace *as)
 	if (!as)
 		return;
 	m = as->m;
-	if (as->ntables > KEEP_TABLES)
+	if (as->ntables > KEEP_TABLES || as->nvroots > 4 * KEEP_VROOTS)
 		drop_tables(as);
 	mutex_lock(&m->table_lock);
 	to = as->stale_start == as->stale_end ? &m->free_roots : &m->stale_roots;

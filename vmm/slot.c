@@ -124,7 +124,7 @@ void slot_note_exit(struct vcpu *v)
 bool slot_resume(struct vcpu *v, struct uregs *r)
 {
 	const struct gate_layout *g = &v->m->gate;
-	gva_t at = r->rip - v->gate;
+	gva_t at = r->rip - RT_GATE;
 	uint32_t state = state_get(v);
 	bool answered = at >= g->done && at < g->end;
 

@@ -72,7 +72,6 @@ static void set_clock(struct vcpu *v)
 
 static void fill_sregs(struct vcpu *v, struct kvm_sregs *s)
 {
-	gva_t base = RT_VCPU(v->index);
 	struct kvm_segment none = user_ss;
 
 	none.selector = 0; /* programs see ds, es, fs, gs as null, as on Linux */
@@ -83,9 +82,9 @@ static void fill_sregs(struct vcpu *v, struct kvm_sregs *s)
 	s->cs = user_cs;
 	s->ss = user_ss;
 	s->ds = s->es = s->fs = s->gs = none;
-	s->gdt = (struct kvm_dtable){ .base = base + RT_GDT, .limit = RT_GDT_ENTRIES * 8 - 1 };
+	s->gdt = (struct kvm_dtable){ .base = RT_GDT, .limit = RT_GDT_ENTRIES * 8 - 1 };
 	s->idt = (struct kvm_dtable){ .base = RT_IDT, .limit = RT_VECTORS * 16 - 1 };
-	s->tr = (struct kvm_segment){ .base = base + RT_TSS, .limit = 104 + 32, .selector = 0x40, .type = 11, .present = 1 };
+	s->tr = (struct kvm_segment){ .base = RT_TSS, .limit = 104 + 32, .selector = 0x40, .type = 11, .present = 1 };
 }
 
 /*
@@ -109,7 +108,7 @@ int vcpu_init_state(struct vcpu *v)
 		return -errno;
 	(void)ioctl(v->fd, KVM_SET_XCRS, &x); /* kvm_pvm has the host's whatever is set */
 	if (set_msr(v, 0xc0000081, (uint64_t)0x23 << 48 | (uint64_t)RT_KERNEL_CS << 32) < 0 ||
-	    set_msr(v, 0xc0000082, v->gate) < 0 || set_msr(v, 0xc0000084, flags_off(v->m)) < 0)
+	    set_msr(v, 0xc0000082, RT_GATE) < 0 || set_msr(v, 0xc0000084, flags_off(v->m)) < 0)
 		return -EINVAL;
 	set_clock(v);
 	return 0;
@@ -126,7 +125,6 @@ static int vcpu_create(struct machine *m, unsigned index, struct vcpu **ret)
 		return -ENOMEM;
 	v->m = m;
 	v->index = index;
-	v->cr3 = aspace_root(m->empty);
 	r = HOST(ioctl(m->vm_fd, KVM_CREATE_VCPU, (unsigned long)index));
 	if (r < 0)
 		goto fail;
@@ -139,6 +137,8 @@ static int vcpu_create(struct machine *m, unsigned index, struct vcpu **ret)
 	r = HOST(ioctl(v->fd, KVM_SET_CPUID2, m->cpuid));
 	if (r == 0)
 		r = kernel_map_vcpu(v);
+	if (r == 0)
+		r = vcpu_set_root(v, NULL);
 	if (r == 0)
 		r = vcpu_init_state(v);
 	if (r < 0)
@@ -204,8 +204,12 @@ void vcpu_give_back(struct vcpu *v)
 
 int vcpu_set_root(struct vcpu *v, struct aspace *as)
 {
+	gpa_t root = aspace_root(as ? as : v->m->empty, v);
+
+	if (root == GPA_NONE)
+		return -ENOMEM;
 	v->as = as;
-	v->cr3 = aspace_root(as ? as : v->m->empty);
+	v->cr3 = root;
 	return 0;
 }
 
@@ -301,15 +305,18 @@ static const uint8_t probe_code[] = { 0x0f, 0x05 }; /* syscall */
 static int probe_trap_model(struct vcpu *v)
 {
 	struct machine *m = v->m;
-	gva_t code = RT_VCPU(v->index) + RT_PROBE;
+	gva_t code = RT_PROBE;
 	gpa_t page = table_alloc(m);
 	struct kvm_regs *k = &v->run->s.regs.regs;
 	long e;
+	int r;
 
 	if (page == GPA_NONE)
 		return -ENOMEM;
 	memcpy(gpa_hva(m, page), probe_code, sizeof(probe_code));
-	kernel_map(m, code, page, PTE_P | PTE_U);
+	r = kernel_map(v, code, page, PTE_P | PTE_U);
+	if (r < 0)
+		return r;
 	*k = (struct kvm_regs){ .rip = code, .rflags = FLAGS_ALWAYS, .rsp = code };
 	v->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 	do {
@@ -323,7 +330,7 @@ static int probe_trap_model(struct vcpu *v)
 		return -EIO;
 	}
 	m->hardware = v->run->s.regs.sregs.ss.dpl == 0;
-	kernel_map(m, code, page, 0);
+	kernel_map(v, code, page, 0);
 	memory_zap(m, page, PAGE_SIZE); /* the page is not used again: its translation may have been cached */
 	return 0;
 }
@@ -369,6 +376,7 @@ int vcpus_init(struct machine *m, char *err, size_t err_size)
 		/* The probe's page and gate were the program's to execute. */
 		for (int i = 0; i < VCPU_PAGES; i++)
 			memory_zap(m, v->pages[i], PAGE_SIZE);
+		memory_zap(m, m->gate_page, PAGE_SIZE);
 		memory_flush_tables(m);
 		r = vcpu_init_state(v);
 		v->run->kvm_dirty_regs = 0;
