@@ -8,6 +8,7 @@
  *   RT_TSS, RT_STACK   TSS with GDT, exception stack  its own, supervisor
  *   RT_GATE            the gate                       one page for all
  *   RT_DATA            its request slot               its own
+ * PML4 slot 511 is the address space's: RT_SITES.
  */
 #ifndef GUEST_RT_ABI_H
 #define GUEST_RT_ABI_H
@@ -41,6 +42,20 @@
 #define RT_SLOT_STATE 0x100 /* a line of its own: both sides poll it */
 #define RT_SLOT_OPEN 0x140  /* nonzero: post, somebody is polling */
 #define RT_SLOT_BUDGET 0x148 /* rounds of spinning before leaving by `out` */
+
+/* Answers of the gate itself: by the low byte of the call's number, {-number, answer} of 32 bits each; see also RT_NO_ANSWER. */
+#define RT_COUNT 0x180      /* `syscall`s until the VMM wants to see one that the gate could answer */
+#define RT_TOLD 0x188       /* answers given, 64 bits */
+#define RT_ANSWERS 0x800    /* 256 of them */
+/* A first word that no number of a call matches; that of the last entry must be another. */
+#define RT_NO_ANSWER(low_byte) ((low_byte) == 255 ? 2 : 1)
+
+/*
+ * Cells of rewritten call sites (vmm/sites.c): the address space's own, readable and executable for programs. Absolute 32-bit
+ * addresses reach the last 2 GiB from everywhere. The two upper bytes of such an address, ce 06, are opcodes that do not exist.
+ */
+#define RT_SITES 0xffffffffce060000
+#define RT_SITES_SIZE 0x10000
 
 #define RT_IDLE 0
 #define RT_POSTED 1

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gate: where LSTAR points, one copy on each vCPU's own page, with the vCPU's data page at a fixed distance.
- * `syscall` left the return address in rcx and the flags in r11; every other register is the program's, and so are the
- * flags, the stack and its red zone: rcx, r11 and the data page are all that the gate uses, and no instruction that changes flags.
+ * The gate: where LSTAR points, and where rewritten call sites jump to. One page for all vCPUs, with the data page of the vCPU that
+ * runs it at a fixed distance.
+ * `syscall` left the return address in rcx and the flags in r11; a rewritten site leaves the return address in rcx, and its flags where
+ * they are. Every other register is the program's, and so are the flags, the stack and its red zone: rcx, r11 and the data page are
+ * all that the gate uses, and no instruction that changes flags.
  *
- * If the helper polls, the call is posted to the slot, and the gate spins until it is answered or patience ends.
+ * First the table of answers, by the low byte of the call's number: what this vCPU's task is told by each of these calls until further
+ * notice. Then, if the helper polls, the call is posted to the slot, and the gate spins until it is answered or patience ends.
  * Otherwise, and then, one `out` leaves the VM with all registers as they came.
  * deprivileged: the gate runs in ring 3 and returns by a jump.
  * hardware: it runs in ring 0 and returns by sysretq. After an exit the VMM resumes the program itself in both.
@@ -18,14 +21,24 @@
 	.macro GATE name, back:vararg
 	.balign 16
 	.globl rt_gate_\name, rt_gate_\name\()_end, rt_gate_\name\()_has_rcx, rt_gate_\name\()_has_r11
-	.globl rt_gate_\name\()_done, rt_gate_\name\()_leave, rt_gate_\name\()_out
+	.globl rt_gate_\name\()_done, rt_gate_\name\()_out, rt_gate_\name\()_told, rt_gate_\name\()_ask
+	.globl rt_gate_\name\()_jumped, rt_gate_\name\()_jumped_has_rcx
 rt_gate_\name:
 gate_\name:
 	mov %rcx, D(RT_SLOT_RCX)
 rt_gate_\name\()_has_rcx:
 	mov %r11, D(RT_SLOT_R11)
 rt_gate_\name\()_has_r11:
-	mov D(RT_SLOT_OPEN), %ecx
+	mov D(RT_COUNT), %ecx /* the VMM wants to see the call now and then: it may be worth rewriting its site */
+	jrcxz 5f
+	lea -1(%rcx), %ecx
+	mov %ecx, D(RT_COUNT)
+4:	movzbl %al, %ecx
+	lea D(RT_ANSWERS), %r11
+	mov (%r11, %rcx, 8), %ecx
+	lea (%rcx, %rax), %ecx
+	jrcxz 2f
+5:	mov D(RT_SLOT_OPEN), %ecx
 	jrcxz 9f
 	mov %rax, D(RT_SLOT_NR)
 	mov %rdi, D(RT_SLOT_ARG)
@@ -48,18 +61,33 @@ rt_gate_\name\()_has_r11:
 	mov %r11, %rcx
 	jrcxz 9f
 	jmp 1b
-rt_gate_\name\()_leave:
 9:	mov D(RT_SLOT_R11), %r11
 	mov D(RT_SLOT_RCX), %rcx
 rt_gate_\name\()_out:
 	out %eax, $RT_GATE_PORT
 	ud2
+2:	mov D(RT_TOLD), %rcx
+	lea 1(%rcx), %rcx
+	mov %rcx, D(RT_TOLD)
+	movzbl %al, %ecx
+	mov 4(%r11, %rcx, 8), %eax
+rt_gate_\name\()_told: /* from here on rax is the answer */
+	mov D(RT_SLOT_R11), %r11
+	mov D(RT_SLOT_RCX), %rcx
+	\back
+rt_gate_\name\()_ask:
 3:	movl $RT_IDLE, D(RT_SLOT_STATE)
-rt_gate_\name\()_done:
+rt_gate_\name\()_done: /* from here on the call in the slot is answered */
 	mov D(RT_SLOT_RESULT), %rax
 	mov D(RT_SLOT_R11), %r11
 	mov D(RT_SLOT_RCX), %rcx
 	\back
+/* Rewritten sites: ring 3 only. No flags are never a program's: they are in the flags register. */
+rt_gate_\name\()_jumped:
+	mov %rcx, D(RT_SLOT_RCX)
+rt_gate_\name\()_jumped_has_rcx:
+	movq $0, D(RT_SLOT_R11)
+	jmp 4b
 rt_gate_\name\()_end:
 	.endm
 

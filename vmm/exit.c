@@ -39,7 +39,7 @@ static void store_regs(struct vcpu *v, struct uregs *r)
 
 static bool event_exception(struct vcpu_event *ev, unsigned vector, uint32_t error_code, gva_t cr2)
 {
-	*ev = (struct vcpu_event){ VCPU_EXCEPTION, vector, error_code, cr2 };
+	*ev = (struct vcpu_event){ .kind = VCPU_EXCEPTION, .vector = vector, .error_code = error_code, .cr2 = cr2 };
 	return true;
 }
 
@@ -67,7 +67,7 @@ static bool in_gate(const struct vcpu *v, gva_t rip)
 
 static bool decode_call(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 {
-	ev->kind = slot_resume(v, r) ? VCPU_ANSWERED : VCPU_SYSCALL;
+	ev->kind = slot_resume(v, r, ev) ? VCPU_ANSWERED : VCPU_SYSCALL;
 	return true;
 }
 
@@ -76,8 +76,7 @@ static bool has_error_code(unsigned vector)
 	return (1u << vector) & (1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17 | 1u << 21 | 1u << 29 | 1u << 30);
 }
 
-/* n bytes of the program's code at gva; false: not there. */
-static bool read_code(struct vcpu *v, gva_t gva, uint8_t *code, unsigned n)
+bool exit_read_code(struct vcpu *v, gva_t gva, uint8_t *code, unsigned n)
 {
 	struct as_mapping map;
 
@@ -94,7 +93,7 @@ static bool is_refused_int(struct vcpu *v, gva_t rip, uint32_t *ret_error)
 {
 	uint8_t code[2];
 
-	if (v->m->hardware || !read_code(v, rip, code, 2) || code[0] != 0xcd)
+	if (v->m->hardware || !exit_read_code(v, rip, code, 2) || code[0] != 0xcd)
 		return false;
 	*ret_error = code[1] * 8u + 2;
 	return true;
@@ -110,6 +109,24 @@ static bool decode_stub(struct vcpu *v, unsigned vector, struct uregs *r, struct
 	r->rflags = top[-3];
 	r->rip = top[-5];
 	v->at_cpl0 = true;
+	if (in_sites(r->rip)) {
+		r->rip = sites_hide(v, r->rip);
+		if (vector == VECTOR_DB) { /* it steps: back to its own text, where it steps again */
+			v->show_from = 0;
+			ev->kind = VCPU_STEPS;
+			return true;
+		}
+	}
+	if (vector == VECTOR_UD && v->m->rewrite) {
+		gva_t cell = sites_undefined(v, r->rip);
+
+		if (cell) {
+			v->show_from = r->rip;
+			v->show_to = cell;
+			ev->kind = VCPU_KICKED;
+			return true;
+		}
+	}
 	if (vector == VECTOR_UD && is_refused_int(v, r->rip, &error))
 		return event_exception(ev, VECTOR_GP, error, 0);
 	return event_exception(ev, vector, has_error_code(vector) ? (uint32_t)top[-6] : 0, v->run->s.regs.sregs.cr2);
@@ -132,7 +149,7 @@ static gva_t io_start(struct vcpu *v, gva_t rip)
 {
 	uint8_t code[2];
 
-	if (rip < 2 || !read_code(v, rip - 2, code, 2))
+	if (rip < 2 || !exit_read_code(v, rip - 2, code, 2))
 		return rip;
 	if ((code[0] & 0xfc) == 0xe4 && code[1] >= RT_GATE_PORT && code[1] < RT_GATE_PORT + 4) /* in, out with a port in the code */
 		return rip - 2;
@@ -197,6 +214,7 @@ static bool decode_interrupted(struct vcpu *v, struct uregs *r, struct vcpu_even
 		return decode_stub(v, (unsigned)vector, r, ev);
 	if (in_gate(v, r->rip) && v->at_cpl0 == v->m->hardware)
 		return decode_call(v, r, ev);
+	r->rip = sites_hide(v, r->rip);
 	atomic_store(&v->kicked, false);
 	ev->kind = VCPU_KICKED;
 	return true;

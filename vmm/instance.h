@@ -30,6 +30,7 @@ struct instance_config {
 	bool has_user;            /* run as: */
 	uint32_t uid, gid;        /* instead of the caller, without further groups */
 	struct net_config net;    /* must stay while the instance runs */
+	bool no_rewrite;          /* `syscall` instructions of programs stay as they are */
 	char **argv;              /* argv[0] is looked up along PATH of envp, in the instance's own files */
 	char **envp;
 	int console;              /* the terminal that the program shall run on, as it is now (0 to 2); -1: none */

@@ -9,15 +9,25 @@
 #include "guest-rt/abi.h"
 #include "vmm/machine.h"
 
-#define GATE(name)                                                                                                   \
+#define GATE_OFF(name, label) (unsigned)(rt_gate_##name##_##label - rt_gate_##name)
+#define GATE(name) \
 	extern const uint8_t rt_gate_##name[], rt_gate_##name##_has_rcx[], rt_gate_##name##_has_r11[], rt_gate_##name##_out[], \
-		rt_gate_##name##_done[], rt_gate_##name##_end[];                                                     \
-	static struct gate_layout name##_gate(void)                                                                  \
-	{                                                                                                            \
-		const uint8_t *g = rt_gate_##name;                                                                   \
-		return (struct gate_layout){ g, (unsigned)(rt_gate_##name##_has_rcx - g), (unsigned)(rt_gate_##name##_has_r11 - g), \
-			(unsigned)(rt_gate_##name##_out - g), (unsigned)(rt_gate_##name##_done - g),                  \
-			(unsigned)(rt_gate_##name##_end - g) };                                                      \
+		rt_gate_##name##_told[], rt_gate_##name##_ask[], rt_gate_##name##_done[], rt_gate_##name##_jumped[], \
+		rt_gate_##name##_jumped_has_rcx[], rt_gate_##name##_end[]; \
+	static struct gate_layout name##_gate(void) \
+	{ \
+		return (struct gate_layout){ \
+			.code = rt_gate_##name, \
+			.has_rcx = GATE_OFF(name, has_rcx), \
+			.has_r11 = GATE_OFF(name, has_r11), \
+			.out = GATE_OFF(name, out), \
+			.told = GATE_OFF(name, told), \
+			.ask = GATE_OFF(name, ask), \
+			.done = GATE_OFF(name, done), \
+			.jumped = GATE_OFF(name, jumped), \
+			.jumped_has_rcx = GATE_OFF(name, jumped_has_rcx), \
+			.end = GATE_OFF(name, end), \
+		}; \
 	}
 GATE(user)
 GATE(kernel)

@@ -4,7 +4,7 @@
  *
  *   kvm.c  the device and its capabilities      memory.c  chunks, file windows, flushing      pagetable.c  address spaces
  *   kernel.c  the upper half: GDT, IDT, stubs, per-vCPU pages      vcpu.c  the pool, entering      exit.c  what an exit means
- *   slot.c  calls without exits: the helper thread      fpu.c  extended state      vdso.c  the host's vDSO      platform.c  platform.h's ops over all this
+ *   slot.c  calls without exits: the helper thread      sites.c  rewritten call sites      fpu.c  extended state      vdso.c  the host's vDSO      platform.c  platform.h's ops over all this
  *
  * Lock order: memory_lock, table_lock, pool_lock are each taken alone.
  */
@@ -23,7 +23,7 @@
 #define VCPU_MAX 1024
 
 /* Where things are in the gate's code: offsets from its first instruction. */
-struct gate_layout { const uint8_t *code; unsigned has_rcx, has_r11, out, done, end; };
+struct gate_layout { const uint8_t *code; unsigned has_rcx, has_r11, out, told, ask, done, jumped, jumped_has_rcx, end; };
 
 struct machine {
 	struct platform platform;
@@ -32,6 +32,7 @@ struct machine {
 	int kvm_fd, vm_fd, uffd;
 	size_t run_size;
 	bool hardware;            /* trap model: the gate runs at CPL 0 */
+	bool rewrite;             /* hot call sites become jumps into the gate */
 	unsigned max_vcpus;
 	struct gate_layout gate;
 	struct kvm_cpuid2 *cpuid;
@@ -142,7 +143,9 @@ struct vcpu {
 	bool at_cpl0;              /* the last exit was in a stub or a ring-0 gate: segments must be set */
 	served_fn server;          /* NULL: every call comes out */
 	void *server_ctx;
+	gva_t show_from, show_to;  /* sites.c: going back to the one address means going on at the other; 0: none */
 	int64_t last_exit;         /* ns: of the last call that came out */
+	bool jumped;               /* the call that came out last was from a rewritten site */
 	unsigned streak;           /* calls that came out one upon the other */
 	int cpu;                   /* the host's, that the guest was told of; -1: none */
 	bool broken;               /* the host refused to run it: never again */
@@ -151,7 +154,10 @@ struct vcpu {
 	_Atomic bool kicked, in_run;
 	_Atomic uint32_t serve;    /* slot.c: who has the call */
 	uint8_t *data;             /* the slot's page; constant */
-	long result;               /* of the last answered call; while `serve` is taken, the helper's */
+	/* while `serve` is taken, the helper's */
+	long result;               /* of the last answered call */
+	gva_t hot;                 /* its site is worth rewriting; 0: no */
+	uint64_t hot_nr;
 	_Atomic int tid;
 };
 int vcpus_init(struct machine *m, char *err, size_t err_size); /* makes the first one and finds out the trap model */
@@ -166,14 +172,38 @@ int vcpu_init_state(struct vcpu *v);
 
 /* exit.c: what KVM_RUN's return means; error: 0 or its -errno. false: nothing for the caller, enter again. */
 bool exit_decode(struct vcpu *v, long error, struct uregs *r, struct vcpu_event *ev);
+/* n bytes of the program's code at gva; false: not there. */
+bool exit_read_code(struct vcpu *v, gva_t gva, uint8_t *code, unsigned n);
 
 /* slot.c */
 void slot_init(struct vcpu *v);
 void slot_set_server(struct vcpu *v, served_fn fn, void *ctx);
 void slot_enter(struct vcpu *v);                      /* right before the guest runs */
 void slot_leave(struct vcpu *v);                      /* right after: the call in the slot is settled */
-bool slot_resume(struct vcpu *v, struct uregs *r);    /* r in the gate: back to the program. true: its call was answered */
+bool slot_resume(struct vcpu *v, struct uregs *r, struct vcpu_event *ev); /* r in the gate: back to the program. true: its call was answered */
+void slot_tell(struct vcpu *v, unsigned nr, uint32_t value); /* what the gate answers to call nr; any thread */
+void slot_forget(struct vcpu *v);                     /* it answers none any more; own thread, or not in the guest */
 void slot_note_exit(struct vcpu *v);
+
+/* sites.c: rewritten call sites. Making them is serialised by the owner of the address space; looking is not. */
+/* Counts calls that return to ret. true: it is worth rewriting, said once in a while. Any thread. */
+bool sites_note(struct aspace *as, gva_t ret, unsigned weight);
+/* platform.h's site_make, site_get, as_copy_sites */
+bool sites_make_patch(struct aspace *as, const struct uregs *r, uint64_t number, const uint8_t *text, struct text_patch *ret);
+bool sites_get(struct aspace *as, unsigned i, struct text_patch *ret);
+int sites_copy(struct aspace *from, struct aspace *to);
+void sites_reset(struct aspace *as);
+bool in_sites(gva_t rip);
+/* The address in the text that a program in a cell is at; rip itself if it is in none. */
+gva_t sites_hide(struct vcpu *v, gva_t rip);
+/* #UD at rip: the place in the cell where it goes on if that comes of a rewritten site; 0: it does not. */
+gva_t sites_undefined(struct vcpu *v, gva_t rip);
+/* pagetable.c, for sites.c */
+struct sites;
+struct sites *_Atomic *aspace_sites(struct aspace *as);
+struct machine *aspace_machine(struct aspace *as);
+/* A zeroed page that programs may read and execute, at gva in the upper half; its host view, NULL: no memory. */
+uint8_t *aspace_map_sites(struct aspace *as, gva_t gva);
 
 /* fpu.c */
 int fpu_init(struct machine *m);

@@ -37,6 +37,7 @@ struct aspace {
 	struct mutex lock;
 	struct vroot { unsigned vcpu; gpa_t root; } *vroots;
 	unsigned nvroots, vroots_size;
+	struct sites *_Atomic sites; /* sites.c; NULL until it has any */
 	gva_t stale_start, stale_end; /* empty: start == end */
 };
 
@@ -422,6 +423,7 @@ void aspace_free(struct aspace *as)
 	if (!as)
 		return;
 	m = as->m;
+	sites_reset(as);
 	if (as->ntables > KEEP_TABLES || as->nvroots > 4 * KEEP_VROOTS)
 		drop_tables(as);
 	mutex_lock(&m->table_lock);
@@ -430,6 +432,30 @@ void aspace_free(struct aspace *as)
 	as->next_free = *to;
 	*to = as;
 	mutex_unlock(&m->table_lock);
+}
+
+struct sites *_Atomic *aspace_sites(struct aspace *as)
+{
+	return &as->sites;
+}
+
+struct machine *aspace_machine(struct aspace *as)
+{
+	return as->m;
+}
+
+uint8_t *aspace_map_sites(struct aspace *as, gva_t gva)
+{
+	gpa_t page = table_alloc(as->m);
+	uint64_t *e = page == GPA_NONE ? NULL : walk_make(as, gva, 1);
+
+	if (!e) {
+		if (page != GPA_NONE)
+			table_release(as->m, page);
+		return NULL;
+	}
+	entry_set(e, page | PTE_P | PTE_U | PTE_A | PTE_D);
+	return gpa_hva(as->m, page);
 }
 
 static int map_small(struct aspace *as, struct batch *b, uint64_t *pde, gva_t gva, gpa_t gpa, size_t len, int prot)

@@ -26,11 +26,16 @@
 		.as_retire = aspace_retire,         \
 		.as_protect = aspace_protect,       \
 		.as_lookup = aspace_lookup,         \
+		.as_copy_sites = sites_copy,        \
+		.site_make = sites_make_patch,      \
+		.site_get = sites_get,              \
 		.vcpu_get = vcpu_take,              \
 		.vcpu_put = vcpu_give_back,         \
 		.vcpu_attach = vcpu_set_root,       \
 		.vcpu_run = vcpu_enter,             \
 		.vcpu_set_server = slot_set_server, \
+		.vcpu_tell = slot_tell,             \
+		.vcpu_forget = slot_forget,         \
 		.vcpu_kick = vcpu_kick,             \
 		.vcpu_get_xstate = fpu_get,         \
 		.vcpu_set_xstate = fpu_set,         \
@@ -40,7 +45,7 @@
 static const struct platform_ops hardware_ops = OPS("kvm/hardware");
 static const struct platform_ops deprivileged_ops = OPS("kvm/deprivileged");
 
-static int boot(struct machine *m, char *err, size_t err_size)
+static int boot(struct machine *m, bool no_rewrite, char *err, size_t err_size)
 {
 	if (memory_init(m) < 0 || kernel_init(m) < 0) {
 		snprintf(err, err_size, "/dev/kvm: the VM gets no memory: %s", strerror(errno));
@@ -53,6 +58,7 @@ static int boot(struct machine *m, char *err, size_t err_size)
 	if (vcpus_init(m, err, err_size) < 0)
 		return -1;
 	vdso_init(m);
+	m->rewrite = !m->hardware && !no_rewrite; /* where `syscall` does not trap there is little to win */
 	m->platform.ops = m->hardware ? &hardware_ops : &deprivileged_ops;
 	m->platform.hwcap = getauxval(AT_HWCAP);
 	m->platform.hwcap2 = getauxval(AT_HWCAP2);
@@ -72,7 +78,7 @@ struct platform *platform_kvm_new(const struct platform_kvm_config *cfg)
 	m->kvm_fd = m->vm_fd = m->uffd = -1;
 	pagetable_init(m);
 	if (kvm_open(m, cfg->device ? cfg->device : "/dev/kvm", cfg->err, cfg->err_size) < 0 ||
-	    boot(m, cfg->err, cfg->err_size) < 0) {
+	    boot(m, cfg->no_rewrite, cfg->err, cfg->err_size) < 0) {
 		platform_kvm_free(&m->platform);
 		return NULL;
 	}

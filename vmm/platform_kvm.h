@@ -3,12 +3,14 @@
 #ifndef VMM_PLATFORM_KVM_H
 #define VMM_PLATFORM_KVM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct platform;
 
 struct platform_kvm_config {
 	const char *device; /* NULL: /dev/kvm */
+	bool no_rewrite;    /* `syscall` instructions stay as they are */
 	char *err;          /* gets one line that says what is wrong and what to do */
 	size_t err_size;
 };

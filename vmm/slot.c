@@ -36,6 +36,8 @@
 #define STREAK 4                /* exits in close succession that wake the helper */
 #define CLOSE_NS 150000
 
+#define LOOK_EVERY 32           /* calls that the gate answers, between two that the VMM sees */
+
 #define FLAG_TF 0x100
 
 enum { SERVE_OUT, SERVE_IN, SERVE_TAKEN, SERVE_WAITED };
@@ -62,11 +64,29 @@ static void futex(_Atomic uint32_t *word, int op, uint32_t value)
 
 /* --- the vCPU's thread ------------------------------------------------------------------------------------ */
 
+/* The table of answers: entries of {-number, answer}. */
+static uint64_t *answer_entry(struct vcpu *v, unsigned low_byte)
+{
+	return slot_quad(v, RT_ANSWERS) + low_byte;
+}
+
+void slot_tell(struct vcpu *v, unsigned nr, uint32_t value)
+{
+	__atomic_store_n(answer_entry(v, nr & 255), (uint32_t)-nr | (uint64_t)value << 32, __ATOMIC_RELEASE);
+}
+
+void slot_forget(struct vcpu *v)
+{
+	for (unsigned i = 0; i < 256; i++)
+		__atomic_store_n(answer_entry(v, i), RT_NO_ANSWER(i), __ATOMIC_RELEASE);
+}
+
 void slot_init(struct vcpu *v)
 {
 	v->data = gpa_hva(v->m, v->pages[VCPU_PAGE_DATA]);
 	memset(v->data, 0, PAGE_SIZE);
 	*slot_quad(v, RT_SLOT_BUDGET) = SPIN_BUDGET;
+	slot_forget(v);
 	atomic_init(&v->serve, SERVE_OUT);
 }
 
@@ -117,31 +137,64 @@ void slot_note_exit(struct vcpu *v)
 		futex(&helper.awake, FUTEX_WAKE, 1);
 }
 
+/* Return address and flags of a program in the gate at the offset `at`. */
+static void gate_return(struct vcpu *v, gva_t at, struct uregs *r)
+{
+	const struct gate_layout *g = &v->m->gate;
+	uint64_t rcx = *(volatile uint64_t *)slot_quad(v, RT_SLOT_RCX), r11 = *(volatile uint64_t *)slot_quad(v, RT_SLOT_R11);
+
+	if (at < g->has_rcx || at == g->out || at == g->out + RT_OUT_LEN || (at >= g->jumped && at < g->jumped_has_rcx))
+		rcx = r->rcx;
+	if (at < g->has_r11 || at == g->out || at == g->out + RT_OUT_LEN)
+		r11 = r->r11;
+	if (at >= g->jumped)
+		r11 = 0;
+	/* A rewritten site's flags are where they were. */
+	v->jumped = !r11;
+	if (r11)
+		r->rflags = r11;
+	r->rip = r->rcx = sites_hide(v, rcx);
+	r->r11 = r->rflags;
+}
+
+/* A call that the gate could have answered came out, since the VMM looks at one now and then. Calls that it stands for. */
+static unsigned recount(struct vcpu *v)
+{
+	uint32_t *count = slot_word(v, RT_COUNT);
+
+	if (__atomic_load_n(count, __ATOMIC_RELAXED))
+		return 1;
+	__atomic_store_n(count, v->m->rewrite ? LOOK_EVERY : INT32_MAX, __ATOMIC_RELAXED);
+	return LOOK_EVERY;
+}
+
 /*
  * The program is in the gate: where it goes on, and whether its call was answered already (result in r->rax).
  * The words in the slot are the program's own: what it forges comes back to it alone.
  */
-bool slot_resume(struct vcpu *v, struct uregs *r)
+bool slot_resume(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 {
 	const struct gate_layout *g = &v->m->gate;
 	gva_t at = r->rip - RT_GATE;
 	uint32_t state = state_get(v);
-	bool answered = at >= g->done && at < g->end;
+	bool told = at >= g->told && at < g->ask; /* by the table: rax is right */
+	bool answered = at >= g->done && at < g->jumped;
 
-	if (at >= g->has_r11 && at != g->out && at != g->out + RT_OUT_LEN) {
-		r->rcx = *(volatile uint64_t *)slot_quad(v, RT_SLOT_RCX);
-		r->r11 = *(volatile uint64_t *)slot_quad(v, RT_SLOT_R11);
-	} else if (at >= g->has_rcx && at < g->has_r11) {
-		r->rcx = *(volatile uint64_t *)slot_quad(v, RT_SLOT_RCX);
-	}
-	if (at >= g->has_r11 && (state == RT_ANSWERED || state == RT_LEAVE))
+	if (at >= g->has_r11 && at < g->jumped && (state == RT_ANSWERED || state == RT_LEAVE))
 		answered = true;
+	gate_return(v, at, r);
 	state_set(v, RT_IDLE);
-	r->rip = r->rcx;
-	r->rflags = r->r11;
-	if (answered)
+	if (answered && !told)
 		r->rax = (uint64_t)v->result;
-	return answered;
+	if (answered) {
+		ev->hot = v->hot;
+		ev->hot_nr = v->hot_nr;
+		v->hot = 0;
+	} else if (!told && v->m->rewrite && !v->jumped && sites_note(v->as, r->rip, recount(v))) {
+		ev->hot = r->rip;
+		ev->hot_nr = r->rax;
+	}
+	return answered || told;
 }
 
 /* --- the helper -------------------------------------------------------------------------------------------- */
@@ -153,6 +206,18 @@ static void release(struct vcpu *v)
 		futex(&v->serve, FUTEX_WAKE, 1);
 }
 
+/* true: the site of the call that was answered is to be rewritten, which its own thread does. */
+static bool note_site(struct vcpu *v, uint64_t nr)
+{
+	gva_t ret = *(volatile uint64_t *)slot_quad(v, RT_SLOT_RCX);
+
+	if (!v->m->rewrite || !*(volatile uint64_t *)slot_quad(v, RT_SLOT_R11) || !sites_note(v->as, ret, recount(v)))
+		return false;
+	v->hot = ret;
+	v->hot_nr = nr;
+	return true;
+}
+
 static void answer(struct vcpu *v)
 {
 	uint64_t nr = *(volatile uint64_t *)slot_quad(v, RT_SLOT_NR), args[6];
@@ -162,7 +227,7 @@ static void answer(struct vcpu *v)
 	for (unsigned i = 0; i < 6; i++)
 		args[i] = ((volatile uint64_t *)slot_quad(v, RT_SLOT_ARG))[i];
 	switch (v->server(v->server_ctx, nr, args, &result)) {
-	case SERVED_ANSWERED: state = RT_ANSWERED; break;
+	case SERVED_ANSWERED: state = note_site(v, nr) ? RT_LEAVE : RT_ANSWERED; break;
 	case SERVED_LEAVE: state = RT_LEAVE; break;
 	case SERVED_REFUSED: break;
 	}

@@ -195,6 +195,7 @@ void vcpu_give_back(struct vcpu *v)
 		return;
 	m = v->m;
 	slot_set_server(v, NULL, NULL);
+	slot_forget(v);
 	vcpu_set_root(v, NULL);
 	mutex_lock(&m->pool_lock);
 	v->next_idle = m->idle;
@@ -210,6 +211,7 @@ int vcpu_set_root(struct vcpu *v, struct aspace *as)
 		return -ENOMEM;
 	v->as = as;
 	v->cr3 = root;
+	v->show_from = 0;
 	return 0;
 }
 
@@ -223,7 +225,7 @@ static void load_regs(struct vcpu *v, const struct uregs *r)
 	*k = (struct kvm_regs){
 		.rax = r->rax, .rbx = r->rbx, .rcx = r->rcx, .rdx = r->rdx, .rsi = r->rsi, .rdi = r->rdi,
 		.rsp = r->rsp, .rbp = r->rbp, .r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11,
-		.r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15, .rip = r->rip,
+		.r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15, .rip = v->show_from && r->rip == v->show_from ? v->show_to : r->rip,
 		.rflags = (r->rflags & FLAGS_USER) | FLAGS_ALWAYS,
 	};
 	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
@@ -267,6 +269,7 @@ void vcpu_enter(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 
 	if (here != v || atomic_load_explicit(&v->tid, memory_order_relaxed) != my_tid)
 		bind_thread(v);
+	ev->hot = 0;
 	if (v->broken) {
 		ev->kind = VCPU_DEAD;
 		return;

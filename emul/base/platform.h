@@ -33,6 +33,7 @@ enum vcpu_event_kind {
 	VCPU_KICKED,    /* vcpu_kick() or a host signal; nothing happened in the guest */
 	VCPU_LOST_PAGE, /* the host cannot provide a page that a PTE promises (truncated file window): address unknown */
 	VCPU_ANSWERED,  /* a call that its server has answered already: result in rax, something else waits */
+	VCPU_STEPS,     /* the program steps through a rewritten call site: its text is to be restored, then run again */
 	VCPU_DEAD,      /* the host refused to run it: internal error, already logged */
 };
 
@@ -41,6 +42,8 @@ struct vcpu_event {
 	unsigned vector;
 	uint32_t error_code;
 	gva_t cr2;
+	gva_t hot;       /* calls that return to here are so many that their site is worth rewriting; 0: nothing of the kind */
+	uint64_t hot_nr; /* the number called there */
 };
 
 /* How a page is mapped now. */
@@ -59,6 +62,13 @@ struct as_mapping {
  */
 enum served { SERVED_ANSWERED, SERVED_LEAVE, SERVED_REFUSED };
 typedef enum served (*served_fn)(void *ctx, uint64_t nr, const uint64_t args[6], long *ret);
+
+/* A change of a program's text: what is there, what is to be there. */
+#define TEXT_PATCH_MAX 8
+struct text_patch { gva_t at; unsigned len; uint8_t old[TEXT_PATCH_MAX], now[TEXT_PATCH_MAX]; };
+/* Bytes of text that site_make() wants, before and behind the return address. */
+#define SITE_BEFORE 16
+#define SITE_AFTER 8
 
 /* Gets each run of leaves that as_unmap() removed (contiguous gva and gpa), after they are out of use everywhere. */
 typedef void (*as_unmapped_fn)(void *ctx, gva_t gva, gpa_t gpa, size_t len);
@@ -101,6 +111,14 @@ struct platform_ops {
 	/* false: nothing mapped at gva; then ret->len = bytes to skip that are absent for sure. */
 	bool (*as_lookup)(struct aspace *as, gva_t gva, struct as_mapping *ret);
 
+	/*
+	 * Hot `syscall`s become jumps into the gate; the owner changes the text. r: a call that returns to r->rip, text: the bytes
+	 * around it. false: the site stays as it is. The same site gets the same patch. NULL: no rewriting.
+	 */
+	bool (*site_make)(struct aspace *as, const struct uregs *r, uint64_t number, const uint8_t text[SITE_BEFORE + SITE_AFTER], struct text_patch *ret);
+	bool (*site_get)(struct aspace *as, unsigned i, struct text_patch *ret); /* the i-th made, in order; false: there is none */
+	int (*as_copy_sites)(struct aspace *from, struct aspace *to); /* fork: `to` is new. -ENOMEM */
+
 	/* --- virtual CPUs --- */
 	int (*vcpu_get)(struct platform *p, struct vcpu **ret); /* from the pool, for the calling thread; -EAGAIN: none left */
 	void (*vcpu_put)(struct vcpu *v);                       /* back to the pool, detached; any thread */
@@ -109,6 +127,9 @@ struct platform_ops {
 	void (*vcpu_run)(struct vcpu *v, struct uregs *r, struct vcpu_event *ev);
 	/* Calls of v may be answered by fn from now on, without leaving vcpu_run(); NULL: none. Own thread, not in vcpu_run(). */
 	void (*vcpu_set_server)(struct vcpu *v, served_fn fn, void *ctx);
+	/* Call nr answers value from now on without anybody being asked; and none does any more (own thread, or not running). NULL: no such thing. */
+	void (*vcpu_tell)(struct vcpu *v, unsigned nr, uint32_t value);
+	void (*vcpu_forget)(struct vcpu *v);
 	void (*vcpu_kick)(struct vcpu *v); /* the next or current vcpu_run() ends soon, with VCPU_KICKED if nothing else happened first */
 	/* Extended state in XSAVE standard (non-compacted) format, xstate_size bytes. */
 	int (*vcpu_get_xstate)(struct vcpu *v, void *buf);

@@ -118,6 +118,7 @@ static void copy_facts(struct mm *mm, struct mm *c)
 	c->layout = mm->layout;
 	c->lone_huge = mm->lone_huge;
 	atomic_store(&c->membarrier, atomic_load(&mm->membarrier));
+	atomic_store(&c->plain_text, atomic_load(&mm->plain_text));
 	atomic_store(&c->limits.stack, atomic_load(&mm->limits.stack));
 	atomic_store(&c->limits.as, atomic_load(&mm->limits.as));
 	atomic_store(&c->limits.data, atomic_load(&mm->limits.data));
@@ -163,6 +164,8 @@ int mm_fork(struct mm *mm, struct mm **ret)
 		if (r < 0)
 			break;
 	}
+	if (r == 0 && mm->ops->as_copy_sites)
+		r = mm->ops->as_copy_sites(mm->as, c->as);
 	mm_unlock(c);
 	mm_unlock(mm);
 	if (r < 0) {

@@ -8,6 +8,7 @@
  *   vma.c       the tree of areas: find, insert, split, merge
  *   map.c       mmap, munmap, mremap          protect.c  mprotect      advise.c  madvise, mincore, mlock, msync
  *   brk.c       the heap                      fault.c    page faults: demand zero, COW, stack growth
+ *   patch.c     rewriting of call sites
  *   fork.c      copy of an address space      usercopy.c the only code that touches guest memory
  *
  * Guest PTEs (platform aspace) are the truth about which frame is where; the tree is the truth about what may be.
@@ -85,6 +86,11 @@ long mm_mlock(struct mm *mm, gva_t addr, uint64_t len, int flags /* MLOCK_ONFAUL
 long mm_munlock(struct mm *mm, gva_t addr, uint64_t len);
 long mm_mlockall(struct mm *mm, int flags);
 long mm_munlockall(struct mm *mm);
+
+/* A `syscall` that is executed often: r as after the call, nr its number. Its site becomes a jump into the gate, if that goes unnoticed. */
+void mm_rewrite_site(struct mm *mm, const struct uregs *r, uint64_t nr);
+/* Somebody looks closely (a tracer, a program that steps): the text is the file's again, and stays so. */
+void mm_restore_text(struct mm *mm);
 
 /* exec: the stack area (grows down from top to at most the stack limit), the heap's start, the vDSO. */
 int mm_setup_stack(struct mm *mm, gva_t top, uint64_t initial_size, bool executable);

@@ -61,6 +61,8 @@ static long protect_range(struct mm *mm, gva_t start, gva_t end, int prot)
 		r = check_area(mm, v, MIN(v->end, end) - at, prot);
 		if (r < 0)
 			return r;
+		if (prot & PROT_WRITE) /* the program may look at it, and change it */
+			mm_restore_text_locked(mm, at, MIN(v->end, end));
 		v = vma_isolate(mm, v, at, end);
 		if (!v)
 			return -ENOMEM;

@@ -55,6 +55,7 @@ struct mm {
 	_Atomic(pthread_t) writer; /* for assertions */
 	struct mm_limits limits;
 	_Atomic unsigned membarrier; /* MEMBARRIER_CMD_REGISTER_* */
+	_Atomic bool plain_text;     /* no rewriting of call sites */
 	/* lock: */
 	struct vma_tree vmas;
 	unsigned nr_vmas;
@@ -117,6 +118,9 @@ gva_t place_gap_start(const struct vma *v); /* the lowest address that v keeps f
 int unmap_range(struct mm *mm, gva_t start, gva_t end); /* areas and pages; -ENOMEM: a split failed, nothing done */
 int may_expand(struct mm *mm, uint64_t len, bool data); /* RLIMIT_AS, RLIMIT_DATA: 0, -ENOMEM */
 int may_lock(struct mm *mm, uint64_t len);              /* RLIMIT_MEMLOCK: 0, -EAGAIN */
+
+/* --- patch.c: rewritten call sites in the range become what they were */
+void mm_restore_text_locked(struct mm *mm, gva_t start, gva_t end);
 
 /* --- leaf.c: PTEs with their counts ---------------------------------------------------------------- */
 int leaf_prot(struct vma *v, gpa_t gpa);

@@ -46,6 +46,8 @@ static void do_call(struct task *t)
 
 static void handle_event(struct task *t, const struct vcpu_event *ev)
 {
+	if (ev->hot)
+		mm_rewrite_site(t->mm, &t->regs, ev->hot_nr);
 	switch (ev->kind) {
 	case VCPU_SYSCALL:
 		do_call(t);
@@ -55,6 +57,9 @@ static void handle_event(struct task *t, const struct vcpu_event *ev)
 		break;
 	case VCPU_ANSWERED:
 	case VCPU_KICKED:
+		break;
+	case VCPU_STEPS:
+		mm_restore_text(t->mm);
 		break;
 	case VCPU_LOST_PAGE:
 		mm_drop_truncated(t->mm);

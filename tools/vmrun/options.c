@@ -161,6 +161,12 @@ FLAG(show_help)
 FLAG(show_version)
 FLAG(show_syscalls)
 
+static int set_no_rewrite(struct options *o, const char *v, char *err, unsigned long n)
+{
+	o->cfg.no_rewrite = true;
+	return 0;
+}
+
 static const struct option_row table[] = {
 	{ "memory", 'm', "SIZE", "memory of the instance, e.g. 512M (default: a quarter of the host's)", set_memory },
 	{ "rootfs", 0, "DIR", "a host directory as \"/\"; changes stay in memory (default: the host's \"/\")", set_rootfs },
@@ -172,6 +178,7 @@ static const struct option_row table[] = {
 	{ "publish", 'p', "HOST:GUEST[/udp]", "user network: the host's port (or ADDR:HOST) leads to one inside; repeatable", set_publish },
 	{ "pcap", 0, "FILE", "write what passes the network interface to FILE (tcpdump's format)", set_pcap },
 	{ "new", 0, NULL, "a private instance that ends with its program", set_fresh },
+	{ "no-rewrite", 0, NULL, "leave `syscall` instructions of programs as they are", set_no_rewrite },
 	{ "strace", 0, "[FILE]", "print system calls in strace(1)'s form to stderr, or to FILE", set_strace },
 	{ "stats", 0, NULL, "at the end print calls, errors, time and exits", set_stats },
 	{ "syscalls", 0, NULL, "print the table of system calls and how far each is supported", set_show_syscalls },
