@@ -40,10 +40,14 @@
 #define RT_SLOT_ARG 0x20
 #define RT_SLOT_RESULT 0x50
 #define RT_SLOT_STATE 0x100 /* a line of its own: both sides poll it */
-#define RT_SLOT_OPEN 0x140  /* nonzero: post, somebody is polling */
+#define RT_SLOT_OPEN 0x140  /* nonzero: post, somebody answers */
+#define RT_SLOT_BELL 0x144  /* nonzero: it is asleep, ring */
 #define RT_SLOT_BUDGET 0x148 /* rounds of spinning before leaving by `out` */
 
-/* Answers of the gate itself: by the low byte of the call's number, {-number, answer} of 32 bits each; see also RT_NO_ANSWER. */
+/*
+ * Answers of the gate itself: by the low byte of the call's number, {-number, answer} of 32 bits each. Where the first word matches no
+ * number of a call (RT_NO_ANSWER), the second says whether such a call is worth ringing for.
+ */
 #define RT_COUNT 0x180      /* `syscall`s until the VMM wants to see one that the gate could answer */
 #define RT_TOLD 0x188       /* answers given, 64 bits */
 #define RT_ANSWERS 0x800    /* 256 of them */
@@ -65,6 +69,8 @@
 
 /* The one port that the gate uses. Ports below RT_VECTORS are the vectors of fault stubs. */
 #define RT_GATE_PORT 0x5a
+/* Wakes the helper: an ioeventfd. A program's own `out` to it is swallowed without an effect. */
+#define RT_BELL_PORT 0x5e
 #define RT_OUT_LEN 2 /* bytes of `out %eax, $port` */
 
 /* Selectors as Linux has them: STAR must fit, and programs see CS and SS. */

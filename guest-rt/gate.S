@@ -7,7 +7,8 @@
  * all that the gate uses, and no instruction that changes flags.
  *
  * First the table of answers, by the low byte of the call's number: what this vCPU's task is told by each of these calls until further
- * notice. Then, if the helper polls, the call is posted to the slot, and the gate spins until it is answered or patience ends.
+ * notice. Then, if the helper polls, the call is posted to the slot, and the gate spins until it is answered or patience ends. If it sleeps
+ * and the call is of a kind that it mostly answers, an `out` to an ioeventfd wakes it without an exit to the VMM.
  * Otherwise, and then, one `out` leaves the VM with all registers as they came.
  * deprivileged: the gate runs in ring 3 and returns by a jump.
  * hardware: it runs in ring 0 and returns by sysretq. After an exit the VMM resumes the program itself in both.
@@ -37,9 +38,9 @@ rt_gate_\name\()_has_r11:
 	lea D(RT_ANSWERS), %r11
 	mov (%r11, %rcx, 8), %ecx
 	lea (%rcx, %rax), %ecx
-	jrcxz 2f
+	jrcxz 7f
 5:	mov D(RT_SLOT_OPEN), %ecx
-	jrcxz 9f
+	jrcxz 8f
 	mov %rax, D(RT_SLOT_NR)
 	mov %rdi, D(RT_SLOT_ARG)
 	mov %rsi, D(RT_SLOT_ARG + 8)
@@ -47,7 +48,19 @@ rt_gate_\name\()_has_r11:
 	mov %r10, D(RT_SLOT_ARG + 24)
 	mov %r8, D(RT_SLOT_ARG + 32)
 	mov %r9, D(RT_SLOT_ARG + 40)
+	mov D(RT_SLOT_BELL), %ecx
+	jrcxz 6f
+	movzbl %al, %ecx
+	lea D(RT_ANSWERS), %r11
+	mov 4(%r11, %rcx, 8), %ecx
+	jrcxz 8f
+	movl $RT_POSTED, D(RT_SLOT_STATE)
+	out %al, $RT_BELL_PORT
 	mov D(RT_SLOT_BUDGET), %r11
+	jmp 1f
+7:	jmp 2f /* jrcxz does not reach far */
+8:	jmp 9f
+6:	mov D(RT_SLOT_BUDGET), %r11
 	movl $RT_POSTED, D(RT_SLOT_STATE)
 1:	mov D(RT_SLOT_STATE), %ecx
 	lea -RT_ANSWERED(%rcx), %ecx

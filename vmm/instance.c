@@ -369,6 +369,11 @@ int instance_stop_fd(struct instance *in)
 	return in->stop_fd;
 }
 
+void instance_print_stats(struct instance *in, int fd)
+{
+	stats_print(fd, in->env.platform);
+}
+
 const char *instance_platform_name(struct instance *in)
 {
 	return in->env.platform->ops->name;

@@ -56,6 +56,8 @@ void instance_signal_group(struct instance *in, int sig);
 struct console *instance_console(struct instance *in);
 /* Readable when the first program was stopped by its terminal, which is to stop who waits for it: 8 bytes, the signal. */
 int instance_stop_fd(struct instance *in);
+/* --stats: to a descriptor. */
+void instance_print_stats(struct instance *in, int fd);
 /* Which kind of KVM runs it ("kvm/hardware", ...). */
 const char *instance_platform_name(struct instance *in);
 

@@ -136,6 +136,8 @@ int kernel_map_gate(struct vcpu *v)
 	if (!m->hardware)
 		for (unsigned port = RT_GATE_PORT; port < RT_GATE_PORT + 4; port++)
 			tss[TSS_IOMAP + port / 8] &= (uint8_t)~(1u << port % 8);
+	if (!m->hardware)
+		tss[TSS_IOMAP + RT_BELL_PORT / 8] &= (uint8_t)~(1u << RT_BELL_PORT % 8);
 	/* What the gate's ring may write, it can write by itself in the deprivileged model: slot.c trusts none of it. */
 	if (kernel_map(v, RT_DATA, v->pages[VCPU_PAGE_DATA], K_RW | (m->hardware ? 0 : PTE_U)) < 0)
 		return -ENOMEM;

@@ -4,7 +4,7 @@
  *
  *   kvm.c  the device and its capabilities      memory.c  chunks, file windows, flushing      pagetable.c  address spaces
  *   kernel.c  the upper half: GDT, IDT, stubs, per-vCPU pages      vcpu.c  the pool, entering      exit.c  what an exit means
- *   slot.c  calls without exits: the helper thread      sites.c  rewritten call sites      fpu.c  extended state      vdso.c  the host's vDSO      platform.c  platform.h's ops over all this
+ *   slot.c helper.c  calls without exits: the slot, the thread      sites.c  rewritten call sites      fpu.c  extended state      vdso.c  the host's vDSO      platform.c  platform.h's ops over all this
  *
  * Lock order: memory_lock, table_lock, pool_lock are each taken alone.
  */
@@ -65,6 +65,8 @@ struct machine {
 	/* written once under pool_lock, read without */
 	struct vcpu *_Atomic vcpus[VCPU_MAX];
 	_Atomic unsigned nready;  /* entries of vcpus[] that may be looked at */
+
+	_Atomic uint64_t nsites;  /* statistics */
 };
 
 
@@ -143,6 +145,7 @@ struct vcpu {
 	bool at_cpl0;              /* the last exit was in a stub or a ring-0 gate: segments must be set */
 	served_fn server;          /* NULL: every call comes out */
 	void *server_ctx;
+	const unsigned char *ring; /* by the low byte of the number: worth ringing the helper for */
 	gva_t show_from, show_to;  /* sites.c: going back to the one address means going on at the other; 0: none */
 	int64_t last_exit;         /* ns: of the last call that came out */
 	bool jumped;               /* the call that came out last was from a rewritten site */
@@ -154,6 +157,9 @@ struct vcpu {
 	_Atomic bool kicked, in_run;
 	_Atomic uint32_t serve;    /* slot.c: who has the call */
 	uint8_t *data;             /* the slot's page; constant */
+	_Atomic int host_cpu;      /* where it went into the guest last; -1: it never did */
+	_Atomic uint64_t budget;   /* the gate's patience: rounds */
+	unsigned nserved;          /* while `serve` is taken, the helper's */
 	/* while `serve` is taken, the helper's */
 	long result;               /* of the last answered call */
 	gva_t hot;                 /* its site is worth rewriting; 0: no */
@@ -177,13 +183,13 @@ bool exit_read_code(struct vcpu *v, gva_t gva, uint8_t *code, unsigned n);
 
 /* slot.c */
 void slot_init(struct vcpu *v);
-void slot_set_server(struct vcpu *v, served_fn fn, void *ctx);
+void slot_set_server(struct vcpu *v, served_fn fn, void *ctx, const unsigned char *ring);
 void slot_enter(struct vcpu *v);                      /* right before the guest runs */
 void slot_leave(struct vcpu *v);                      /* right after: the call in the slot is settled */
 bool slot_resume(struct vcpu *v, struct uregs *r, struct vcpu_event *ev); /* r in the gate: back to the program. true: its call was answered */
 void slot_tell(struct vcpu *v, unsigned nr, uint32_t value); /* what the gate answers to call nr; any thread */
-void slot_forget(struct vcpu *v);                     /* it answers none any more; own thread, or not in the guest */
 void slot_note_exit(struct vcpu *v);
+void slot_report(struct machine *m, struct platform_stats *ret);
 
 /* sites.c: rewritten call sites. Making them is serialised by the owner of the address space; looking is not. */
 /* Counts calls that return to ret. true: it is worth rewriting, said once in a while. Any thread. */

@@ -35,12 +35,20 @@
 		.vcpu_run = vcpu_enter,             \
 		.vcpu_set_server = slot_set_server, \
 		.vcpu_tell = slot_tell,             \
-		.vcpu_forget = slot_forget,         \
 		.vcpu_kick = vcpu_kick,             \
 		.vcpu_get_xstate = fpu_get,         \
 		.vcpu_set_xstate = fpu_set,         \
 		.vcpu_reset_xstate = fpu_reset,     \
+		.report = report,                   \
 	}
+
+static void report(struct platform *p, struct platform_stats *ret)
+{
+	struct machine *m = machine_of(p);
+
+	*ret = (struct platform_stats){ .sites = atomic_load(&m->nsites) };
+	slot_report(m, ret);
+}
 
 static const struct platform_ops hardware_ops = OPS("kvm/hardware");
 static const struct platform_ops deprivileged_ops = OPS("kvm/deprivileged");

@@ -384,6 +384,7 @@ static bool site_new(struct aspace *as, struct sites *s, const uint8_t *end, gva
 	disp = (uint32_t)(w.gva + cell_pointer((unsigned)cell));
 	memcpy(site->now + 3, &disp, sizeof(disp));
 	site->start = ret - 2 - before;
+	atomic_fetch_add_explicit(&aspace_machine(as)->nsites, 1, memory_order_relaxed);
 	s->order[s->n] = (uint16_t)cell;
 	atomic_store_explicit(&s->n, s->n + 1, memory_order_release);
 	to_patch(site, out);

@@ -194,8 +194,7 @@ void vcpu_give_back(struct vcpu *v)
 	if (!v || v->broken) /* a broken one stays as it is: KVM takes no vCPU away */
 		return;
 	m = v->m;
-	slot_set_server(v, NULL, NULL);
-	slot_forget(v);
+	slot_set_server(v, NULL, NULL, NULL);
 	vcpu_set_root(v, NULL);
 	mutex_lock(&m->pool_lock);
 	v->next_idle = m->idle;

@@ -80,6 +80,15 @@ struct vdso_image {
 	const void *vdso; /* VMM's own view of the text */
 };
 
+/* How calls were answered, since boot. */
+struct platform_stats {
+	uint64_t told;       /* in the guest, by vcpu_tell() */
+	uint64_t served;     /* by the helper thread */
+	uint64_t rings;      /* the helper was asleep and rung for */
+	uint64_t sites;      /* call sites rewritten */
+	uint64_t helper_ns;  /* the helper's CPU time */
+};
+
 struct platform_ops {
 	const char *name; /* "kvm/hardware", "kvm/deprivileged", "fake" */
 
@@ -125,16 +134,18 @@ struct platform_ops {
 	int (*vcpu_attach)(struct vcpu *v, struct aspace *as);  /* run this address space from now on; NULL detaches */
 	/* Runs until something happens. Loads *r before, stores it after. */
 	void (*vcpu_run)(struct vcpu *v, struct uregs *r, struct vcpu_event *ev);
-	/* Calls of v may be answered by fn from now on, without leaving vcpu_run(); NULL: none. Own thread, not in vcpu_run(). */
-	void (*vcpu_set_server)(struct vcpu *v, served_fn fn, void *ctx);
-	/* Call nr answers value from now on without anybody being asked; and none does any more (own thread, or not running). NULL: no such thing. */
+	/* Calls of v may be answered by fn from now on, without leaving vcpu_run(); NULL: none. ring: 256 flags by the low byte of
+	 * the number: fn mostly answers it. What vcpu_tell() said is forgotten. Own thread, not in vcpu_run(). */
+	void (*vcpu_set_server)(struct vcpu *v, served_fn fn, void *ctx, const unsigned char *ring);
+	/* Call nr answers value from now on without anybody being asked. Any thread. NULL: no such thing. */
 	void (*vcpu_tell)(struct vcpu *v, unsigned nr, uint32_t value);
-	void (*vcpu_forget)(struct vcpu *v);
 	void (*vcpu_kick)(struct vcpu *v); /* the next or current vcpu_run() ends soon, with VCPU_KICKED if nothing else happened first */
 	/* Extended state in XSAVE standard (non-compacted) format, xstate_size bytes. */
 	int (*vcpu_get_xstate)(struct vcpu *v, void *buf);
 	int (*vcpu_set_xstate)(struct vcpu *v, const void *buf); /* -EINVAL: not a valid image (MXCSR, xstate_bv, reserved bytes) */
 	void (*vcpu_reset_xstate)(struct vcpu *v);               /* as after execve */
+
+	void (*report)(struct platform *p, struct platform_stats *ret); /* NULL: nothing to report */
 };
 
 struct platform {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "emul/base/err.h"
-#include "emul/proc/task.h"
+#include "emul/proc/lifecycle.h"
 
 /* commit_creds(): what was arranged with the old identity does not hold for a new one. */
 static bool changes_identity(const struct cred *old, const struct cred *c)
@@ -31,6 +31,7 @@ void task_set_cred(struct task *t, struct cred *c)
 	t->cred = c;
 	t->fsc.cred = c;
 	mutex_unlock(&t->lock);
+	task_answers_cred(t);
 	cred_put(old);
 }
 

@@ -219,6 +219,7 @@ static void reparent_children_locked(struct task *t)
 			parent_death_signals_locked(c, t);
 		c->parent = to;
 		c->parent_thread = any_thread(to);
+		task_answers_parent_locked(c);
 		c->exit_signal = SIGCHLD;
 		list_del(&c->sibling);
 		list_add_tail(&to->children, &c->sibling);
@@ -433,6 +434,8 @@ static void take_over_leader(struct task *t)
 	if (old != t) {
 		task_put(old); /* the table's */
 		task_put(old); /* p->leader */
+		if (t->answers)
+			task_answers(t, true); /* its number is another */
 	}
 }
 

@@ -33,6 +33,12 @@ struct sighand *sighand_get(struct sighand *s);
 void sighand_put(struct sighand *s);
 void task_drop_resources(struct task *t);        /* mm, descriptors, cwd: own thread, or not started */
 
+pid_t proc_ppid_locked(struct proc *p);          /* tasks_lock held */
+
+/* --- answers.c: what the platform answers in the guest; nothing happens to tasks that are not so served ------ */
+void task_answers_cred(struct task *t);           /* own thread; its credentials changed */
+void task_answers_parent_locked(struct proc *p); /* p got another parent; tasks_lock held */
+
 /* --- start.c: host threads ----------------------------------------------------------------------------- */
 /* Makes t's host thread with a vCPU; xstate (owned, may be NULL) is loaded into it. It waits. 0, -EAGAIN, -ENOMEM. */
 int task_prepare_thread(struct task *t, void *xstate);

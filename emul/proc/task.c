@@ -241,12 +241,17 @@ void task_set_comm(struct task *t, const char *name)
 	mutex_unlock(&t->lock);
 }
 
+pid_t proc_ppid_locked(struct proc *p)
+{
+	return p->parent ? p->parent->pid : 0;
+}
+
 pid_t task_ppid(struct task *t)
 {
 	pid_t ppid;
 
 	mutex_lock(&tasks_lock);
-	ppid = t->proc->parent ? t->proc->parent->pid : 0;
+	ppid = proc_ppid_locked(t->proc);
 	mutex_unlock(&tasks_lock);
 	return ppid;
 }

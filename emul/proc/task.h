@@ -2,7 +2,7 @@
 /*
  * emul/proc: processes and what happens to them. `task` = a thread (its own host thread and vCPU), `proc` = a thread group.
  *
- *   task.c pid.c    life and look-up        clone.c start.c exit.c wait.c   birth, host threads, death, reaping
+ *   task.c pid.c answers.c    life, look-up, what a guest knows by itself        clone.c start.c exit.c wait.c   birth, host threads, death, reaping
  *   exec.c elf.c stack.c          a new program           session.c ctty.c  process groups, sessions, terminals
  *   signal.c sigqueue.c sigaction.c sigsend.c sigdeliver.c sigwait.c sigframe.c fault.c  signals (signal.c has the theory)
  *   itimer.c posix_timer.c cputimer.c  timers that signal                 clock.c sleep.c  clocks and sleeping
@@ -120,6 +120,7 @@ struct task {
 
 	struct seccomp seccomp;         /* seccomp.h */
 
+	bool answers;                   /* own thread, with proc->lock: the platform answers some calls, see answers.c */
 	void *syscall_state;            /* owned by emul/syscalls: strace line, stats */
 };
 
@@ -246,6 +247,9 @@ void task_kick(struct task *t);
 struct task *task_current(void); /* whose host thread this is; NULL: none. For file operations that Linux answers by `current` */
 void task_set_current(struct task *t); /* by its host thread, and by a helper thread around a call of t */
 uint64_t proc_rlimit(struct proc *p, int resource); /* soft limit */
+
+/* Calls about who t is may be answered in the guest from now on, or not any more. Own thread, no lock held. */
+void task_answers(struct task *t, bool on);
 
 /* --- clone.c, exit.c, wait.c ----------------------------------------------------------------------- */
 struct clone_request { uint64_t flags; gva_t pidfd, child_tid, parent_tid, stack, stack_size, tls; int exit_signal; gva_t set_tid; uint64_t set_tid_size; int cgroup; };

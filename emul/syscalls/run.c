@@ -46,7 +46,7 @@ static void do_call(struct task *t)
 
 static void handle_event(struct task *t, const struct vcpu_event *ev)
 {
-	if (ev->hot)
+	if (ev->hot && !task_wants_every_call(t))
 		mm_rewrite_site(t->mm, &t->regs, ev->hot_nr);
 	switch (ev->kind) {
 	case VCPU_SYSCALL:
@@ -74,10 +74,14 @@ static void handle_event(struct task *t, const struct vcpu_event *ev)
 /* What must be seen here is not answered behind our back. */
 static void choose_server(struct task *t, bool *served)
 {
-	bool want = !strace_on && !stats_on && !task_wants_every_call(t) && !task_is_filtered(t);
+	bool want = !strace_on && !task_wants_every_call(t) && !task_is_filtered(t);
 
-	if (want != *served)
-		t->env->platform->ops->vcpu_set_server(t->vcpu, want ? call_serve : NULL, t);
+	if (want == *served)
+		return;
+	t->env->platform->ops->vcpu_set_server(t->vcpu, want ? call_serve : NULL, t, call_worth_ringing());
+	task_answers(t, want);
+	if (task_wants_every_call(t))
+		mm_restore_text(t->mm); /* a tracer reads it */
 	*served = want;
 }
 

@@ -4,9 +4,11 @@
  * program's registers, and either end or find out that they must sleep before they have had any effect. Everything else, and
  * what would sleep, comes out of the guest and is done on the task's own thread.
  */
+#include <pthread.h>
 #include <sys/syscall.h>
 
 #include "emul/syscalls/handler.h"
+#include "emul/syscalls/stats.h"
 
 enum how { NO, ALWAYS, READS, WRITES }; /* READS, WRITES: if the file behind argument 0 permits */
 
@@ -33,6 +35,32 @@ static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_timerfd_settime] = ALWAYS, [SYS_timerfd_gettime] = ALWAYS,
 };
 
+/*
+ * Calls that mostly end at once: for them the helper is woken if it sleeps. By the low byte of their numbers, so one must not be the
+ * neighbour of a call that it is no use for: readlinkat would take munmap along.
+ */
+static const unsigned short worth_ringing[] = {
+	SYS_open, SYS_openat, SYS_close, SYS_lseek, SYS_fcntl, SYS_stat, SYS_lstat, SYS_fstat, SYS_newfstatat, SYS_access, SYS_faccessat,
+	SYS_readlink, SYS_getdents64, SYS_getcwd, SYS_pread64, SYS_pwrite64, SYS_write, SYS_rt_sigprocmask, SYS_rt_sigaction,
+	SYS_getrandom, SYS_uname, SYS_getrusage, SYS_epoll_ctl,
+};
+
+static unsigned char ring[256];
+
+static void fill_ring(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(worth_ringing); i++)
+		ring[worth_ringing[i] & 255] = 1;
+}
+
+const unsigned char *call_worth_ringing(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, fill_ring);
+	return ring;
+}
+
 /* Sleeping comes before any effect, or not at all. */
 static bool file_permits(struct task *t, int fd, bool write)
 {
@@ -57,6 +85,7 @@ enum served call_serve(void *task, uint64_t nr, const uint64_t args[6], long *re
 {
 	struct task *t = task;
 	struct sysargs a;
+	uint64_t start;
 	long r;
 
 	memcpy(a.v, args, sizeof(a.v));
@@ -64,11 +93,14 @@ enum served call_serve(void *task, uint64_t nr, const uint64_t args[6], long *re
 	if (task_is_filtered(t) || !permitted(t, nr, &a))
 		return SERVED_REFUSED;
 	task_set_current(t);
+	start = stats_on ? (uint64_t)clock_now(CLOCK_MONOTONIC) : 0;
 	r = syscall_table[nr].fn(t, &a);
 	task_set_current(NULL);
 	/* It would sleep, or go on after a signal: on its own thread. */
 	if (r == -EWOULDSLEEP || (r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK))
 		return SERVED_REFUSED;
+	if (stats_on)
+		stats_call(nr, r, (uint64_t)clock_now(CLOCK_MONOTONIC) - start);
 	*ret = r;
 	return signal_wants_task(t) ? SERVED_LEAVE : SERVED_ANSWERED;
 }

@@ -24,6 +24,8 @@ static const char *const exit_name[NR_EXIT_KINDS] = {
 	[VCPU_SYSCALL] = "syscall",
 	[VCPU_EXCEPTION] = "exception",
 	[VCPU_KICKED] = "kicked",
+	[VCPU_ANSWERED] = "answered meanwhile",
+	[VCPU_STEPS] = "stepping",
 	[VCPU_LOST_PAGE] = "lost page",
 	[VCPU_DEAD] = "dead",
 };
@@ -97,9 +99,21 @@ static void print_calls(int fd)
 	}
 }
 
-void stats_print(int fd)
+static void print_ways(int fd, struct platform *p)
+{
+	struct platform_stats s = { 0 };
+
+	if (p->ops->report)
+		p->ops->report(p, &s);
+	dprintf(fd, "calls: in the guest %llu, by the helper %llu, by exit %llu; sites rewritten %llu; helper woken %llu, CPU %.3f s\n",
+		(unsigned long long)s.told, (unsigned long long)s.served, (unsigned long long)get(&exits[VCPU_SYSCALL]),
+		(unsigned long long)s.sites, (unsigned long long)s.rings, (double)s.helper_ns / 1e9);
+}
+
+void stats_print(int fd, struct platform *p)
 {
 	print_calls(fd);
+	print_ways(fd, p);
 	dprintf(fd, "exits:");
 	for (int i = 0; i < NR_EXIT_KINDS; i++)
 		if (get(&exits[i]))

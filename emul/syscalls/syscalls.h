@@ -18,6 +18,7 @@
 void task_run(struct task *t);
 /* Calls of t that need not leave the guest: for vcpu_set_server(); ctx is the task. */
 enum served call_serve(void *ctx, uint64_t nr, const uint64_t args[6], long *ret);
+const unsigned char *call_worth_ringing(void); /* vcpu_set_server()'s flags for it */
 /* One call of t, with its registers: from the run loop, later from the polling helper. The result, restart codes included. */
 long syscall_dispatch(struct task *t, unsigned long nr, const struct sysargs *a);
 void syscall_refused(struct task *t, unsigned long nr, const struct sysargs *a); /* by a filter: --strace shows it all the same */
@@ -25,7 +26,8 @@ void syscall_refused(struct task *t, unsigned long nr, const struct sysargs *a);
 int strace_enable(const char *file); /* NULL: stderr. --strace[=FILE]; 0 or -errno */
 extern bool strace_on;
 void stats_enable(void);
-void stats_print(int fd); /* table: calls, errors, time by system call; exits by kind */
+struct platform;
+void stats_print(int fd, struct platform *p); /* table: calls, errors, time by system call; calls by way; exits by kind */
 
 /* Helpers shared by handlers. */
 /* The path a dirfd argument means: AT_FDCWD -> unset path (cwd). 0, -EBADF, -ENOTDIR is the walk's business. */

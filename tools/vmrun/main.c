@@ -221,7 +221,7 @@ static int run(struct options *o)
 	wait_for_end(in, sigfd);
 	status = instance_status(in);
 	if (o->stats)
-		stats_print(2);
+		instance_print_stats(in, 2);
 	return end_like(status);
 }
 

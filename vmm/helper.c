@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The thread that answers posted calls (slot.c has the theory). It must not take a processor from a running vCPU: it polls only while
+ * there are more processors than vCPUs in the guest, and only while calls come often enough to pay for it. Otherwise it sleeps on
+ * an eventfd, which gates ring through an ioeventfd (an `out` that does not leave the kernel), and which exits that come one upon the
+ * other write to. With every processor taken, or on a host with only one, gates leave at once.
+ */
+/* host syscalls: eventfd2 read write futex sched_getaffinity sched_setaffinity ioctl */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+#include "emul/base/wait.h"
+#include "vmm/helper.h"
+
+#define PATIENCE_NS 100000      /* polling without a call */
+#define WINDOW_NS 1000000       /* over which the rate is judged */
+#define WINDOW_CALLS 20         /* fewer do not pay for a core */
+#define BACKOFF_NS 3000000      /* after a window that did not pay */
+#define STREAK 4                /* exits in close succession that wake the helper */
+#define CLOSE_NS 150000
+#define RING_PATIENCE_NS 25000  /* after a ring: calls that are worth polling for come sooner */
+#define MISSED_BACKOFF_NS 1000000 /* it came too late for a ring: its processor is not really free. Doubled with each */
+#define MISSED_MAX 8
+#define BUDGET_STEP 64          /* answers that double a gate's patience */
+
+static struct {
+	struct machine *m;
+	int cpus;
+	cpu_set_t allowed;           /* processors of the instance */
+	int bell;                    /* eventfd; -1: there is no helper */
+	bool rung;                   /* gates can ring */
+	pthread_t thread;
+	_Atomic bool awake;
+	_Atomic int64_t not_before;  /* backing off until then */
+	_Atomic int in_guest;        /* vCPUs that run */
+	_Atomic unsigned misses;     /* late for so many rings in a row */
+	_Atomic int64_t no_rings_before;
+	_Atomic uint64_t served, rings;
+} helper = { .bell = -1 };
+
+static bool may_run(void)
+{
+	return helper.cpus > 1 && atomic_load(&helper.in_guest) < helper.cpus;
+}
+
+static bool backing_off(int64_t now)
+{
+	return now < atomic_load_explicit(&helper.not_before, memory_order_relaxed);
+}
+
+void helper_entering(void)
+{
+	atomic_fetch_add(&helper.in_guest, 1);
+}
+
+void helper_left(void)
+{
+	atomic_fetch_sub(&helper.in_guest, 1);
+}
+
+enum slot_mode helper_mode(void)
+{
+	if (atomic_load(&helper.awake))
+		return SLOT_POLLED;
+	/* While it backs off from polling, a ring is still cheaper than an exit. */
+	if (!helper.rung || !may_run())
+		return SLOT_CLOSED;
+	if (atomic_load_explicit(&helper.misses, memory_order_relaxed) &&
+	    clock_now(CLOCK_MONOTONIC) < atomic_load_explicit(&helper.no_rings_before, memory_order_relaxed))
+		return SLOT_CLOSED;
+	return SLOT_RUNG;
+}
+
+static void ring(void)
+{
+	uint64_t one = 1;
+
+	if (write(helper.bell, &one, sizeof(one)) < 0)
+		log_dbg(KVM, "the helper cannot be woken");
+}
+
+/* The gate of v lost its patience. On a busy host the helper may not get its processor for long: spinning for it is waste. */
+static void note_miss(struct vcpu *v)
+{
+	unsigned n;
+
+	slot_budget(v, 2, SPIN_MIN);
+	if (!*slot_word(v, RT_SLOT_BELL))
+		return;
+	n = atomic_fetch_add_explicit(&helper.misses, 1, memory_order_relaxed);
+	atomic_store_explicit(&helper.no_rings_before, clock_now(CLOCK_MONOTONIC) + ((int64_t)MISSED_BACKOFF_NS << MIN(n, MISSED_MAX)),
+			      memory_order_relaxed);
+}
+
+/* An exit for a call: if they come one upon the other, the helper is worth its core. */
+void slot_note_exit(struct vcpu *v)
+{
+	int64_t now;
+
+	if (!v->server || helper.bell < 0)
+		return;
+	if (slot_state(v) == RT_POSTED)
+		note_miss(v);
+	if (atomic_load_explicit(&helper.awake, memory_order_relaxed))
+		return;
+	now = clock_now(CLOCK_MONOTONIC);
+	v->streak = now - v->last_exit < CLOSE_NS ? v->streak + 1 : 0;
+	v->last_exit = now;
+	if (v->streak < STREAK || backing_off(now) || !may_run())
+		return;
+	v->streak = 0;
+	ring();
+}
+
+/* --- answering ---------------------------------------------------------------------------------------------------- */
+
+/* The call is settled. Whoever came out meanwhile waits for it. */
+static void release(struct vcpu *v)
+{
+	if (atomic_exchange(&v->serve, SERVE_IN) == SERVE_WAITED)
+		syscall(SYS_futex, &v->serve, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
+}
+
+static uint64_t slot_read(struct vcpu *v, unsigned off)
+{
+	return *(volatile uint64_t *)(v->data + off);
+}
+
+/* true: the site of the call that was answered is to be rewritten, which its own thread does. */
+static bool note_site(struct vcpu *v, uint64_t nr)
+{
+	gva_t ret = slot_read(v, RT_SLOT_RCX);
+
+	if (!v->m->rewrite || !slot_read(v, RT_SLOT_R11) || !sites_note(v->as, ret, slot_recount(v)))
+		return false;
+	v->hot = ret;
+	v->hot_nr = nr;
+	return true;
+}
+
+static void answer(struct vcpu *v)
+{
+	uint64_t nr = slot_read(v, RT_SLOT_NR), args[6];
+	uint32_t state = RT_REFUSED;
+	long result = 0;
+
+	for (unsigned i = 0; i < 6; i++)
+		args[i] = slot_read(v, RT_SLOT_ARG + 8 * i);
+	/* A program that steps: slot_enter(). */
+	switch (slot_read(v, RT_SLOT_R11) & FLAG_TF ? SERVED_REFUSED : v->server(v->server_ctx, nr, args, &result)) {
+	case SERVED_ANSWERED: state = note_site(v, nr) ? RT_LEAVE : RT_ANSWERED; break;
+	case SERVED_LEAVE: state = RT_LEAVE; break;
+	case SERVED_REFUSED: break;
+	}
+	if (++v->nserved % BUDGET_STEP == 0)
+		slot_budget(v, 0, SPIN_MAX);
+	v->result = result;
+	*(volatile uint64_t *)(v->data + RT_SLOT_RESULT) = (uint64_t)result;
+	slot_state_set(v, state);
+	release(v);
+}
+
+/* Answers what is posted. Calls answered. */
+static unsigned poll_all(struct machine *m)
+{
+	unsigned n = atomic_load_explicit(&m->nready, memory_order_acquire), done = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct vcpu *v = m->vcpus[i];
+		uint32_t in = SERVE_IN;
+
+		if (!v || atomic_load_explicit(&v->serve, memory_order_relaxed) != SERVE_IN || slot_state(v) != RT_POSTED)
+			continue;
+		if (!atomic_compare_exchange_strong(&v->serve, &in, SERVE_TAKEN))
+			continue;
+		if (slot_state(v) == RT_POSTED) {
+			answer(v);
+			done++;
+		} else { /* it left and came back between the two looks */
+			release(v);
+		}
+	}
+	return done;
+}
+
+static void open_all(struct machine *m)
+{
+	unsigned n = atomic_load(&m->nready);
+
+	for (unsigned i = 0; i < n; i++)
+		if (m->vcpus[i] && m->vcpus[i]->server)
+			slot_open(m->vcpus[i], helper_mode());
+}
+
+/*
+ * A wake-up often puts the helper on the processor that it was woken from, where the vCPU spins for it until its slice ends. It goes to
+ * one where no vCPU runs.
+ */
+static void step_aside(struct machine *m)
+{
+	unsigned n = atomic_load(&m->nready);
+	int here = sched_getcpu();
+	cpu_set_t free = helper.allowed;
+	bool crowded = false;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct vcpu *v = m->vcpus[i];
+		int cpu = v ? atomic_load_explicit(&v->host_cpu, memory_order_relaxed) : -1;
+
+		if (cpu < 0 || atomic_load_explicit(&v->serve, memory_order_relaxed) == SERVE_OUT)
+			continue;
+		CPU_CLR((size_t)cpu, &free);
+		crowded |= cpu == here;
+	}
+	if (crowded && CPU_COUNT(&free) > 0)
+		(void)sched_setaffinity(0, sizeof(free), &free);
+}
+
+/* Polls as long as it pays. */
+static void poll_while_worth(struct machine *m)
+{
+	int64_t now = clock_now(CLOCK_MONOTONIC), last = now, window = now, patience = RING_PATIENCE_NS;
+	unsigned calls = 0, rounds = 0, total = 0;
+
+	for (;;) {
+		unsigned n = poll_all(m);
+
+		if (n) {
+			calls += n;
+			total += n;
+			last = clock_now(CLOCK_MONOTONIC);
+			rounds = 0;
+			/* One call is what it was woken for; a second makes a stream. */
+			if (total > 1)
+				patience = PATIENCE_NS;
+		} else {
+			__builtin_ia32_pause();
+		}
+		if (++rounds % 32)
+			continue;
+		now = clock_now(CLOCK_MONOTONIC);
+		if (now - last > patience || !may_run())
+			break;
+		if (now - window > WINDOW_NS) {
+			if (calls < WINDOW_CALLS) {
+				atomic_store(&helper.not_before, now + BACKOFF_NS);
+				break;
+			}
+			window = now;
+			calls = 0;
+		}
+	}
+	atomic_fetch_add_explicit(&helper.served, total, memory_order_relaxed);
+	if (total)
+		atomic_store_explicit(&helper.misses, 0, memory_order_relaxed);
+}
+
+static void *helper_main(void *arg)
+{
+	struct machine *m = arg;
+	struct waiter w;
+	uint64_t count;
+
+	waiter_init(&w, false);
+	waiter_bind(&w);
+	for (;;) {
+		if (read(helper.bell, &count, sizeof(count)) < 0)
+			continue;
+		atomic_fetch_add_explicit(&helper.rings, 1, memory_order_relaxed);
+		atomic_store(&helper.awake, true);
+		step_aside(m);
+		open_all(m);
+		poll_while_worth(m);
+		atomic_store(&helper.awake, false);
+		open_all(m);
+		/* What was posted before its gate saw this is still answered; what slips through leaves when its patience ends. */
+		atomic_fetch_add_explicit(&helper.served, poll_all(m), memory_order_relaxed);
+	}
+	return NULL;
+}
+
+/* --- boot ----------------------------------------------------------------------------------------------------------- */
+
+static void hang_bell(struct machine *m)
+{
+	struct kvm_ioeventfd e = { .addr = RT_BELL_PORT, .len = 1, .fd = helper.bell, .flags = KVM_IOEVENTFD_FLAG_PIO };
+
+	helper.rung = ioctl(m->vm_fd, KVM_IOEVENTFD, &e) == 0;
+	if (!helper.rung)
+		log_dbg(KVM, "no ioeventfd: a sleeping helper is not rung for");
+}
+
+static void start(void)
+{
+	sigset_t mask, old;
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) < 2)
+		return;
+	helper.bell = eventfd(0, EFD_CLOEXEC);
+	if (helper.bell < 0)
+		return;
+	hang_bell(helper.m);
+	sigfillset(&mask);
+	sigdelset(&mask, SIGSEGV);
+	sigdelset(&mask, SIGBUS);
+	pthread_sigmask(SIG_SETMASK, &mask, &old);
+	if (pthread_create(&helper.thread, NULL, helper_main, helper.m) == 0) {
+		helper.allowed = cpus;
+		helper.cpus = CPU_COUNT(&cpus);
+	} else {
+		log_dbg(KVM, "no helper thread: all calls leave the VM");
+		close(helper.bell);
+		helper.bell = -1;
+		helper.rung = false;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+void helper_start(struct machine *m)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	helper.m = m;
+	pthread_once(&once, start);
+}
+
+void slot_report(struct machine *m, struct platform_stats *ret)
+{
+	unsigned n = atomic_load(&m->nready);
+	struct timespec ts;
+	clockid_t clock;
+
+	for (unsigned i = 0; i < n; i++)
+		if (m->vcpus[i])
+			ret->told += slot_read(m->vcpus[i], RT_TOLD);
+	ret->served = atomic_load(&helper.served);
+	ret->rings = atomic_load(&helper.rings);
+	if (helper.cpus && pthread_getcpuclockid(helper.thread, &clock) == 0 && clock_gettime(clock, &ts) == 0)
+		ret->helper_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
