@@ -41,6 +41,9 @@ struct console {
 	_Atomic bool on;         /* input is taken */
 	_Atomic bool full;       /* the guest's queue was: come back when there is room */
 	_Atomic bool posted;
+	_Atomic bool wanted;     /* and that was told */
+	void (*on_wanted)(void *arg); /* constant, as arg */
+	void *wanted_arg;
 	_Atomic bool gathering;  /* the timer will write */
 	struct timer gather;
 
@@ -194,6 +197,13 @@ static void guest_changed(void *arg)
 		timer_arm(&con->gather, deadline_after(CLOCK_MONOTONIC, GATHER_NS));
 	if (atomic_exchange(&con->full, false))
 		post_in(con);
+	if (!atomic_load(&con->wanted) && tty_console_wanted(con->tty) && !atomic_exchange(&con->wanted, true))
+		con->on_wanted(con->wanted_arg);
+}
+
+void console_host_processes(struct console *con, bool yes)
+{
+	tty_console_host_processes(con->tty, yes);
 }
 
 void console_input(struct console *con, bool on)
@@ -263,7 +273,7 @@ static int reopen(int fd)
 	return own >= 0 ? own : (int)HOST(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 }
 
-int console_new(struct fs_ctx *c, int fd, struct console **ret)
+int console_new(struct fs_ctx *c, int fd, void (*wanted)(void *arg), void *arg, struct console **ret)
 {
 	static const struct tty_console_ops ops = { guest_changed };
 	struct console *con = calloc(1, sizeof(*con));
@@ -286,6 +296,8 @@ int console_new(struct fs_ctx *c, int fd, struct console **ret)
 		return r;
 	}
 	con->rdev = st.st_rdev;
+	con->on_wanted = wanted;
+	con->wanted_arg = arg;
 	ioctl(fd, TIOCGWINSZ, &ws);
 	r = tty_console_new(c, &settings, &ws, &ops, con, &con->tty);
 	if (r == 0)
@@ -295,6 +307,7 @@ int console_new(struct fs_ctx *c, int fd, struct console **ret)
 		free(con);
 		return r;
 	}
+	console_host_processes(con, true);
 	*ret = con;
 	return 0;
 }

@@ -15,8 +15,11 @@ struct file;
 struct vfs;
 struct winsize;
 
-/* A console that looks like the terminal fd does now (settings, size). fd stays the caller's. 0, -errno. */
-int console_new(struct fs_ctx *c, int fd, struct console **ret);
+/*
+ * A console that looks like the terminal fd does now (settings, size). fd stays the caller's. wanted(arg) comes once,
+ * from any thread with no lock, when the program begins to use what is typed. 0, -errno.
+ */
+int console_new(struct fs_ctx *c, int fd, void (*wanted)(void *arg), void *arg, struct console **ret);
 /* fd is the same terminal: the program shall see the console in its place. */
 bool console_is(struct console *con, int fd);
 /* A file of the console as host descriptor fd, which is the same terminal, is one of it. */
@@ -24,6 +27,8 @@ int console_open(struct console *con, struct vfs *v, int fd, struct file **ret);
 struct tty *console_tty(struct console *con);
 /* Input is taken while on: only when the terminal is raw and in our hands. */
 void console_input(struct console *con, bool on);
+/* The host's terminal does output processing (it is not raw), so the console does none. As it begins. */
+void console_host_processes(struct console *con, bool yes);
 void console_resize(struct console *con, const struct winsize *ws);
 void console_hangup(struct console *con);
 /* Waits until the screen has what was written; gives up when nothing moves for a while. */

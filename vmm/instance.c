@@ -26,6 +26,7 @@
 #include "emul/net/net.h"
 #include "emul/proc/task.h"
 #include "emul/syscalls/syscalls.h"
+#include "emul/vfs/tty/tty.h"
 #include "vmm/console.h"
 #include "vmm/instance.h"
 #include "vmm/mounts.h"
@@ -39,7 +40,9 @@ struct instance {
 	struct instance_env env;
 	struct utsname uts;
 	struct task *first;
-	int done_fd, stop_fd;
+	int done_fd, news_fd;
+	_Atomic bool wants_terminal;
+	_Atomic int stopped;
 	struct console *console;
 	_Atomic int status;
 };
@@ -65,16 +68,31 @@ static void last_exit(struct instance_env *env, int status)
 		log_warn("cannot report the end of the program");
 }
 
+static void tell_news(struct instance *in)
+{
+	uint64_t one = 1;
+
+	if (write(in->news_fd, &one, sizeof(one)) < 0)
+		log_warn("cannot report what the program does");
+}
+
 /* Only what its terminal did to it: who stops it from inside will continue it from inside. */
 static void first_stop(struct instance_env *env, int why, int sig)
 {
 	struct instance *in = container_of(env, struct instance, env);
-	uint64_t n = (uint64_t)sig;
 
-	if (why != CLD_STOPPED || !in->console || !env->has_shell || (sig != SIGTSTP && sig != SIGTTIN && sig != SIGTTOU))
+	if (why != CLD_STOPPED || !env->has_shell || (sig != SIGTSTP && sig != SIGTTIN && sig != SIGTTOU))
 		return;
-	if (write(in->stop_fd, &n, sizeof(n)) < 0)
-		log_warn("cannot report that the program stopped");
+	atomic_store(&in->stopped, sig);
+	tell_news(in);
+}
+
+static void wants_terminal(void *arg)
+{
+	struct instance *in = arg;
+
+	atomic_store(&in->wants_terminal, true);
+	tell_news(in);
 }
 
 static uint64_t default_memory(void)
@@ -260,7 +278,7 @@ static int load_program(struct instance *in, const struct instance_config *cfg, 
 static int boot_console(struct instance *in, const struct instance_config *cfg, const struct cred *cred, struct instance_error *err)
 {
 	struct fs_ctx c = { .vfs = in->env.vfs, .cred = cred, .limit_fsize = UINT64_MAX };
-	int r = cfg->console < 0 ? 0 : console_new(&c, cfg->console, &in->console);
+	int r = cfg->console < 0 ? 0 : console_new(&c, cfg->console, wants_terminal, in, &in->console);
 
 	return r < 0 ? fail(err, STATUS_VMRUN, "cannot use the terminal: %s", strerror(-r)) : 0;
 }
@@ -317,8 +335,8 @@ int instance_new(const struct instance_config *cfg, struct instance **ret, struc
 		return fail(err, STATUS_VMRUN, "out of memory");
 	set_heap_policy();
 	in->done_fd = eventfd(0, EFD_CLOEXEC);
-	in->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (in->done_fd < 0 || in->stop_fd < 0)
+	in->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (in->done_fd < 0 || in->news_fd < 0)
 		return fail(err, STATUS_VMRUN, "eventfd: %s", strerror(errno));
 	if (boot_machine(in, cfg, err) < 0 || mounts_setup(&in->env, cfg, err) < 0 || boot_tasks(in, cfg, err) < 0 ||
 	    first_task(in, cfg, err) < 0 || load_program(in, cfg, err) < 0)
@@ -352,11 +370,13 @@ void instance_signal(struct instance *in, int sig)
 	signal_send_proc(in->first->proc, sig, &info);
 }
 
-void instance_signal_group(struct instance *in, int sig)
+void instance_signal_front(struct instance *in, int sig)
 {
-	pid_t pgid = (pid_t)proc_getpgid(in->first, 0);
+	pid_t session, pgid = 0;
 
-	signal_send_group(pgid, sig, NULL);
+	if (in->console)
+		tty_owner(console_tty(in->console), &session, &pgid);
+	signal_send_group(pgid ? pgid : (pid_t)proc_getpgid(in->first, 0), sig, NULL);
 }
 
 struct console *instance_console(struct instance *in)
@@ -364,9 +384,19 @@ struct console *instance_console(struct instance *in)
 	return in->console;
 }
 
-int instance_stop_fd(struct instance *in)
+int instance_news_fd(struct instance *in)
 {
-	return in->stop_fd;
+	return in->news_fd;
+}
+
+struct instance_news instance_news(struct instance *in)
+{
+	uint64_t n;
+
+	if (read(in->news_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		log_warn("cannot hear what the program does");
+	return (struct instance_news){ .wants_terminal = atomic_exchange(&in->wants_terminal, false),
+				       .stopped = atomic_exchange(&in->stopped, 0) };
 }
 
 void instance_print_stats(struct instance *in, int fd)

@@ -50,14 +50,19 @@ int instance_done_fd(struct instance *in);
 int instance_status(struct instance *in);
 /* Hands a signal that vmrun got to the first program. */
 void instance_signal(struct instance *in, int sig);
-/* To the group that the first program is in. */
-void instance_signal_group(struct instance *in, int sig);
+/* The same as the terminal would: to the group in front of the console, else to the one that the first program is in. */
+void instance_signal_front(struct instance *in, int sig);
 /* The console; NULL: there is none. */
 struct console *instance_console(struct instance *in);
-/* Readable when the first program was stopped by its terminal, which is to stop who waits for it: 8 bytes, the signal. */
-int instance_stop_fd(struct instance *in);
 /* --stats: to a descriptor. */
 void instance_print_stats(struct instance *in, int fd);
+/* Readable when instance_news() has some. */
+int instance_news_fd(struct instance *in);
+struct instance_news {
+	bool wants_terminal; /* the program uses what is typed: since the first time it was so */
+	int stopped;         /* the signal by which the terminal stopped the first program, which is to stop who waits for it; 0: none */
+};
+struct instance_news instance_news(struct instance *in); /* since the last call */
 /* Which kind of KVM runs it ("kvm/hardware", ...). */
 const char *instance_platform_name(struct instance *in);
 

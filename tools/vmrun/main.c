@@ -88,93 +88,144 @@ static int take_signals(void)
 
 #define LOOK_AGAIN_MS 250
 
-/* In our hands again, or for the first time. false: we are in the background. */
-static bool enter_terminal(struct instance *in)
-{
-	bool ours = terminal_raw();
+struct front {
+	struct instance *in;
+	struct console *con; /* NULL: no terminal */
+	/*
+	 * The program is to have what is typed. With others of our pipeline on the same terminal this begins when it uses it: until
+	 * then (`vmrun ls | less`) the terminal stays as it is.
+	 */
+	bool wanted;
+	bool keep_output;    /* what is behind our stdout may write to the terminal too */
+};
 
-	console_input(instance_console(in), ours);
-	return ours;
+/* In our hands, if it is wanted and we are in the foreground. */
+static void enter_terminal(struct front *f)
+{
+	bool ours;
+
+	if (!f->con || !f->wanted)
+		return;
+	ours = terminal_raw(f->keep_output);
+	console_host_processes(f->con, !ours || f->keep_output);
+	console_input(f->con, ours);
 }
 
-static void size_changed(struct instance *in)
+static void leave_terminal(struct front *f)
+{
+	if (!f->con)
+		return;
+	console_input(f->con, false);
+	console_drain(f->con);
+	console_host_processes(f->con, true);
+	terminal_restore();
+}
+
+static void begin_terminal(struct front *f)
+{
+	f->con = instance_console(f->in);
+	f->keep_output = f->con && !console_is(f->con, 1);
+	f->wanted = f->con && console_is(f->con, 0) && console_is(f->con, 1);
+	enter_terminal(f);
+}
+
+static void size_changed(struct front *f)
 {
 	struct winsize ws;
 
 	if (ioctl(terminal_find(), TIOCGWINSZ, &ws) == 0)
-		console_resize(instance_console(in), &ws);
+		console_resize(f->con, &ws);
 }
 
-/* The program was stopped from its terminal: so are we, and all of our job, for whoever waits for it. */
-static void stop_like(struct instance *in, int sig)
+/* The program was stopped from its terminal: so are we, for whoever waits for us. */
+static void stop_like(struct front *f, int sig)
 {
+	bool alone = !terminal_is_raw(); /* the host's terminal has signalled all of our job itself */
 	sigset_t set;
 
-	console_input(instance_console(in), false);
-	console_drain(instance_console(in));
-	terminal_restore();
+	leave_terminal(f);
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	signal(sig, SIG_DFL);
-	kill(0, sig);
+	kill(alone ? getpid() : 0, sig);
 	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here we stop */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* true: done with. */
-static bool terminal_signal(struct instance *in, int sig, bool *ours)
-{
-	switch (sig) {
-	case SIGWINCH:
-		size_changed(in);
-		return true;
-	case SIGCONT:
-		*ours = enter_terminal(in);
-		size_changed(in);
-		instance_signal_group(in, sig);
-		return true;
-	case SIGTTIN:
-	case SIGTTOU: /* of our own doing */
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* --- until it ends ------------------------------------------------------------------------------------------ */
 
-static void hand_on(struct instance *in, int sigfd, bool *ours)
+static void hand_on_one(struct front *f, const struct signalfd_siginfo *si)
+{
+	int sig = (int)si->ssi_signo;
+
+	switch (sig) {
+	case SIGTTIN:
+	case SIGTTOU: /* of our own doing */
+		return;
+	case SIGCONT:
+		enter_terminal(f);
+		if (f->con)
+			size_changed(f);
+		instance_signal_front(f->in, sig);
+		return;
+	case SIGWINCH:
+		if (f->con) {
+			size_changed(f);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	if (si->ssi_code == SI_KERNEL) /* from our terminal, to all in front */
+		instance_signal_front(f->in, sig);
+	else
+		instance_signal(f->in, sig);
+}
+
+static void hand_on(struct front *f, int sigfd)
 {
 	struct signalfd_siginfo si;
 
 	while (read(sigfd, &si, sizeof(si)) == sizeof(si))
-		if (!instance_console(in) || !terminal_signal(in, (int)si.ssi_signo, ours))
-			instance_signal(in, (int)si.ssi_signo);
+		hand_on_one(f, &si);
+}
+
+static void hear_news(struct front *f)
+{
+	struct instance_news n = instance_news(f->in);
+
+	if (n.wants_terminal) {
+		f->wanted = true;
+		enter_terminal(f);
+	}
+	if (n.stopped)
+		stop_like(f, n.stopped);
 }
 
 static void wait_for_end(struct instance *in, int sigfd)
 {
+	struct front f = { .in = in };
 	struct pollfd p[3] = {
 		{ .fd = instance_done_fd(in), .events = POLLIN },
 		{ .fd = sigfd, .events = POLLIN },
-		{ .fd = instance_stop_fd(in), .events = POLLIN },
+		{ .fd = instance_news_fd(in), .events = POLLIN },
 	};
-	bool ours = !instance_console(in) || enter_terminal(in);
-	uint64_t sig;
 
+	begin_terminal(&f);
 	while (!(p[0].revents & POLLIN)) {
-		if (poll(p, 3, ours ? -1 : LOOK_AGAIN_MS) < 0 && errno != EINTR)
+		bool waits = f.wanted && !terminal_is_raw();
+
+		if (poll(p, 3, waits ? LOOK_AGAIN_MS : -1) < 0 && errno != EINTR)
 			return;
 		if (p[1].revents & POLLIN)
-			hand_on(in, sigfd, &ours);
-		if ((p[2].revents & POLLIN) && read(instance_stop_fd(in), &sig, sizeof(sig)) == sizeof(sig))
-			stop_like(in, (int)sig);
-		if (!ours)
-			ours = enter_terminal(in); /* a shell may have brought us to the front without a word */
+			hand_on(&f, sigfd);
+		if (p[2].revents & POLLIN)
+			hear_news(&f);
+		if (waits)
+			enter_terminal(&f); /* a shell may have brought us to the front without a word */
 	}
-	if (instance_console(in))
-		console_drain(instance_console(in));
-	terminal_restore();
+	leave_terminal(&f);
 }
 
 /* vmrun ends as the program did: by the same signal, without a core file of its own. */

@@ -76,13 +76,20 @@ static bool in_foreground(void)
 	return pgrp < 0 || pgrp == getpgrp();
 }
 
-bool terminal_raw(void)
+bool terminal_is_raw(void)
+{
+	return atomic_load(&raw);
+}
+
+bool terminal_raw(bool keep_output)
 {
 	struct termios t = saved;
 
 	if (term < 0 || !in_foreground())
 		return false;
 	cfmakeraw(&t);
+	if (keep_output)
+		t.c_oflag = saved.c_oflag;
 	atomic_store(&raw, true); /* first: a crash in between restores what is not changed yet */
 	if (tcsetattr(term, TCSANOW, &t) < 0) {
 		terminal_restore();

@@ -13,8 +13,10 @@
 int terminal_find(void);
 /* Notes fd's settings and makes sure that a crash restores them. Before anything else installs fault handlers. */
 void terminal_take(int fd);
-/* Raw mode, if we are in the foreground (else the terminal is somebody else's now). true: it is raw. */
-bool terminal_raw(void);
+/* Raw mode, if we are in the foreground (else the terminal is somebody else's now). true: it is raw.
+ * keep_output: output processing stays on, for others that write to it. */
+bool terminal_raw(bool keep_output);
+bool terminal_is_raw(void);
 /* As it was when it was taken. Safe in signal handlers; harmless if nothing was taken or it is not raw. */
 void terminal_restore(void);
 /* We are a job of a shell that would continue us, if a signal of the terminal stopped us. */

@@ -32,6 +32,23 @@ int tty_console_open(struct tty *t, struct vfs *v, unsigned flags, struct file *
 	return r;
 }
 
+bool tty_console_wanted(struct tty *t)
+{
+	bool yes;
+
+	tty_lock(t);
+	yes = t->wanted;
+	tty_unlock(t);
+	return yes;
+}
+
+void tty_console_host_processes(struct tty *t, bool yes)
+{
+	tty_lock(t);
+	t->host_processes = yes;
+	tty_unlock(t);
+}
+
 size_t tty_console_pending(struct tty *t)
 {
 	size_t n;

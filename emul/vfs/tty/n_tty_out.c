@@ -76,6 +76,11 @@ static unsigned process(struct tty *t, uint8_t c, uint8_t o[OUT_SPARE])
 	return 1;
 }
 
+static bool processes(const struct tty *t)
+{
+	return (t->termios.c_oflag & OPOST) && !t->host_processes;
+}
+
 size_t n_tty_out_room_locked(const struct tty *t)
 {
 	size_t room = byteq_room(&t->out);
@@ -89,7 +94,7 @@ size_t n_tty_output_locked(struct tty *t, const uint8_t *p, size_t n)
 
 	mutex_assert_held(&t->lock);
 	n_tty_flush_echo_locked(t);
-	if (!(t->termios.c_oflag & OPOST)) {
+	if (!processes(t)) {
 		done = MIN(n, n_tty_out_room_locked(t));
 		byteq_put(&t->out, p, done);
 	} else {
@@ -143,7 +148,7 @@ void n_tty_echo_raw_locked(struct tty *t, uint8_t c)
 {
 	uint8_t o[OUT_SPARE] = { c };
 
-	emit(t, o, t->termios.c_oflag & OPOST ? process(t, c, o) : 1);
+	emit(t, o, processes(t) ? process(t, c, o) : 1);
 }
 
 void n_tty_echo_locked(struct tty *t, uint8_t c)

@@ -85,6 +85,7 @@ static int wait_input(struct tty *t, struct tty_file *f, struct deadline until)
 {
 	int r;
 
+	tty_want_input_locked(t);
 	if (t->master_closed)
 		return -EIO;
 	if (f->hung || until.ns == 0)

@@ -148,6 +148,8 @@ static uint32_t slave_poll(struct file *f)
 		ev = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDNORM | EPOLLWRNORM;
 	if (n_tty_readable_locked(t, true))
 		ev |= EPOLLIN | EPOLLRDNORM;
+	else if (file_readable(f))
+		tty_want_input_locked(t);
 	if (t->master_closed)
 		ev |= EPOLLHUP;
 	if (n_tty_out_room_locked(t))

@@ -132,6 +132,7 @@ static void apply_locked(struct tty *t, struct termios2 *k)
 	t->termios = *k;
 	t->termios.c_cflag = (k->c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8 | CREAD; /* no wire, no parity */
 	tell_master(t, &old);
+	tty_want_input_locked(t);
 	n_tty_mode_changed_locked(t, &old);
 }
 

@@ -266,6 +266,14 @@ void tty_wake_master_locked(struct tty *t, uint32_t events)
 		waitq_wake(&t->master->wq, events);
 }
 
+void tty_want_input_locked(struct tty *t)
+{
+	if (!t->console || t->wanted)
+		return;
+	t->wanted = true;
+	t->told = true;
+}
+
 /* --- flow control ------------------------------------------------------------------------------------------------- */
 
 void tty_status_locked(struct tty *t, uint8_t clear, uint8_t set)

@@ -47,13 +47,17 @@ int devpts_new(struct vfs *v, struct super **ret);
 int ptmx_open(struct fs_ctx *c, unsigned flags, struct file **ret); /* -ENOSPC: too many */
 
 /* --- console.c: a pair whose master side the host holds ---------------------------------------------------- */
-/* Called without locks after there is output to take, or room for input again. */
+/* Called without locks after there is output to take, room for input again, or input wanted. */
 struct tty_console_ops { void (*changed)(void *arg); };
 /* settings and size as on the caller's terminal. ops, arg: constant. The caller gets a reference. */
 int tty_console_new(struct fs_ctx *c, const struct termios2 *settings, const struct winsize *ws,
 		    const struct tty_console_ops *ops, void *arg, struct tty **ret);
 /* A new open file of it, with its name in /dev/pts as path: what the caller's descriptors become. */
 int tty_console_open(struct tty *t, struct vfs *v, unsigned flags, struct file **ret);
+/* Somebody has read, polled, or changed settings: what is typed is wanted from now on. changed() follows when it becomes true. */
+bool tty_console_wanted(struct tty *t);
+/* The host's terminal does the output processing itself: it is not raw. */
+void tty_console_host_processes(struct tty *t, bool yes);
 size_t tty_console_pending(struct tty *t);                                  /* bytes to take */
 size_t tty_console_take(struct tty *t, void *buf, size_t size);            /* output for the screen; 0: none */
 size_t tty_console_give(struct tty *t, const void *buf, size_t len);       /* typed; less than len: full, changed() follows */

@@ -55,6 +55,8 @@ struct tty {
 	pid_t session, pgrp;
 	uint64_t raise;               /* signals for pgrp, sent by tty_unlock() */
 	bool told;                    /* the console is to be told, by tty_unlock() */
+	bool wanted;                  /* console: its input is */
+	bool host_processes;          /* console: OPOST is done outside */
 	_Atomic bool unlinked;        /* the name in /dev/pts is gone: the master was closed */
 	bool refused;                 /* TIOCSPTLCK: the slave does not open yet */
 	bool exclusive;               /* TIOCEXCL */
@@ -93,6 +95,7 @@ void tty_unlock(struct tty *t) RELEASES(t->lock); /* and sends what was raised m
 void tty_wake_readers_locked(struct tty *t, uint32_t events);
 void tty_wake_writers_locked(struct tty *t, uint32_t events);
 void tty_wake_master_locked(struct tty *t, uint32_t events);
+void tty_want_input_locked(struct tty *t);        /* a console has to be listened to */
 void tty_status_locked(struct tty *t, uint8_t clear, uint8_t set); /* packet mode: tells the master */
 void tty_stop_locked(struct tty *t);
 void tty_start_locked(struct tty *t);
