@@ -483,6 +483,12 @@ static void queues_are_counted(void **state)
 	assert_int_equal(pty_count(p.m, FIONREAD), 5);
 	assert_int_equal(pty_count(p.s, TIOCOUTQ), 0);
 	ASSERT_ERR(ioctl(p.s, FIONREAD, (void *)8), EFAULT);
+	pty_mode(p.s, &(struct pty_mode){ .l_on = EXTPROC }); /* lines end, but reads take all */
+	pty_type(&p, "de");
+	sleep_ms(20);
+	assert_int_equal(pty_count(p.s, FIONREAD), 6);
+	assert_int_equal(read(p.s, (char[5]){ 0 }, 5), 5);
+	assert_int_equal(pty_count(p.s, FIONREAD), 1);
 	pty_close(&p);
 }
 

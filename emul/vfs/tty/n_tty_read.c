@@ -39,7 +39,7 @@ size_t n_tty_input_count_locked(struct tty *t)
 {
 	size_t n;
 
-	if (!t->n.canonical)
+	if (!by_lines(t))
 		return t->n.head - t->n.tail;
 	n = t->n.canon - t->n.tail;
 	for (size_t pos = t->n.tail; pos != t->n.canon; pos++)
