@@ -66,6 +66,8 @@ struct unix_sock *unix_new(struct task *t, int type)
 	list_init(&u->embryo_node);
 	list_init(&u->name_node);
 	list_init(&u->all_node);
+	list_init(&u->flight.node);
+	list_init(&u->flight.gc_node);
 	u->peer_wake.wake = peer_has_room;
 	u->state = UNIX_CLOSED;
 	u->backlog = 10; /* net.unix.max_dgram_qlen */
@@ -152,6 +154,7 @@ static void unix_release(struct sock *s)
 	}
 	unix_bufs_free(&bufs);
 	unix_put(peer);
+	unix_gc();
 }
 
 static void unix_destroy(struct sock *s)

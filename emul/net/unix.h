@@ -4,7 +4,8 @@
  *
  *   unix.c         life, state, poll, options     unix_name.c   names and bind     unix_connect.c  listen, connect, accept
  *   unix_stream.c  SOCK_STREAM data               unix_dgram.c  SOCK_DGRAM, SOCK_SEQPACKET data
- *   unix_scm.c     credentials and descriptors    unix_proc.c   /proc/net/unix
+ *   unix_scm.c     credentials and descriptors    unix_gc.c     sockets that only sockets hold
+ *   unix_proc.c    /proc/net/unix                 unix_buf.c    messages
  *
  * A message lies in the queue of its receiver, under the receiver's lock; the bytes are charged to the sender
  * (`wmem`, bounded by SO_SNDBUF). A connected stream's sender so needs one lock, the peer's, and its receiver
@@ -14,7 +15,7 @@
  * References: a connected socket counts its peer, a datagram its sender. No reference on a sock or a file is
  * dropped with a lock held.
  *
- * Lock order: unix names -> sk.lock (two: lower address first) -> mm, waitq (peer_wait -> file.wq).
+ * Lock order: gc_lock, unix names -> sk.lock (two: lower address first) -> mm, waitq (peer_wait -> file.wq).
  */
 #ifndef EMUL_NET_UNIX_H
 #define EMUL_NET_UNIX_H
@@ -80,6 +81,8 @@ struct unix_sock {
 	struct list name_node;
 	struct path path;            /* of a name in the file system: keeps it known */
 	struct list all_node;        /* /proc/net/unix */
+	/* unix_gc.c: */
+	struct { struct list node, gc_node; unsigned count, left; bool candidate; } flight;
 };
 
 static inline struct unix_sock *unix_of(struct sock *s) { return container_of(s, struct unix_sock, sk); }
@@ -154,6 +157,10 @@ void unix_scm_copy_cred(struct unix_scm *to, const struct unix_scm *from); /* wi
 void unix_scm_drop_rights(struct unix_scm *scm); /* no lock held */
 bool unix_scm_same_cred(const struct unix_scm *a, const struct unix_scm *b);
 void unix_scm_drop(struct unix_scm *scm); /* no lock held */
+/* unix_gc.c: a file is in a message from now on; not any more. Harmless for what is no AF_UNIX socket. No lock held. */
+void unix_flight_begin(struct file *f);
+void unix_flight_end(struct file *f);
+void unix_gc(void); /* closes what only unreachable queues hold. No lock held */
 static inline bool unix_wants_cred(struct unix_sock *u) { return u->sk.opt.passcred || u->sk.opt.passpidfd; }
 
 #endif

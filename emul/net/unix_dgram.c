@@ -134,7 +134,7 @@ static int wait_for_buffer(struct unix_sock *u, const struct sock_wait *w)
 	return r;
 }
 
-#define GONE 1 /* the receiver was closed */
+#define GONE (-EOWNERDEAD) /* internal: the receiver was closed */
 
 /* Queues b at other, whose lock is held. 0: done. */
 static int deliver_locked(struct unix_sock *u, struct unix_sock *other, struct unix_buf *b, const struct sock_wait *w)
@@ -370,8 +370,6 @@ static ssize_t receive(struct unix_sock *u, struct task *t, struct sock_msg *m)
 		unix_scm_copy(&scm, &b->scm);
 		unix_buf_free(b);
 	}
-	if (u->sk.type == SOCK_SEQPACKET)
-		m->ret_flags |= MSG_EOR;
 	if (r < 0)
 		unix_scm_drop(&scm);
 	else

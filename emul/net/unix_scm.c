@@ -38,6 +38,8 @@ static void rights_put(struct unix_rights *r)
 	if (!r || !ref_put(&r->ref))
 		return;
 	atomic_fetch_sub(&in_flight, r->n);
+	for (unsigned i = 0; i < r->n; i++)
+		unix_flight_end(r->files[i]);
 	r->next = pending;
 	pending = r;
 	if (dropping)
@@ -82,6 +84,7 @@ static int add_files(struct task *t, const struct cmsghdr *c, struct unix_scm *s
 			return -EBADF;
 		scm->rights->files[scm->rights->n++] = f;
 		atomic_fetch_add(&in_flight, 1);
+		unix_flight_begin(f);
 	}
 	return 0;
 }
@@ -175,8 +178,11 @@ int unix_scm_read(struct task *t, const struct sock_msg *m, struct unix_scm *ret
 		return 0;
 	while (r == 0 && (c = sock_cmsg_next(m, c, &r)))
 		r = take_one(t, c, ret);
-	if (r == 0 && ret->rights && too_many(t))
-		r = -ETOOMANYREFS;
+	if (r == 0 && ret->rights && too_many(t)) {
+		unix_gc();
+		if (too_many(t))
+			r = -ETOOMANYREFS;
+	}
 	if (r < 0)
 		unix_scm_drop(ret);
 	return r;
