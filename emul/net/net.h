@@ -7,6 +7,8 @@
  *   cmsg.c    control messages                                    ioctl.c    SIOC*
  *   unix.h unix*.c      AF_UNIX
  *   inet.h and what it names            AF_INET, AF_INET6, lwIP, the tap and user-mode network
+ *   netif_info.h  interfaces, addresses, routes as programs see them
+ *   unix.h unix*.c      AF_UNIX                             netlink.h netlink*.c  AF_NETLINK
  *
  * Lock order: sock->lock (two of one family: lower address first) -> mm, waitq. Families say what else
  * they have. No socket's lock is held when a file may lose its last reference.
