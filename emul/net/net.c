@@ -5,8 +5,8 @@
 #include "emul/net/inet.h"
 #include "emul/net/lwip_port.h"
 #include "emul/net/netif_info.h"
-#include "emul/net/route.h"
 #include "emul/net/netlink.h"
+#include "emul/net/route.h"
 #include "emul/net/unix.h"
 
 int net_boot(struct instance_env *env, const struct net_config *cfg)

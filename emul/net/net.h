@@ -5,7 +5,6 @@
  *   sock.h    the contract: struct sock, what a family implements, messages, control data
  *   sock.c    life, reading and writing as a file, waiting        sockopt.c  SOL_SOCKET
  *   cmsg.c    control messages                                    ioctl.c    SIOC*
- *   unix.h unix*.c      AF_UNIX
  *   inet.h and what it names            AF_INET, AF_INET6, lwIP, the tap and user-mode network
  *   netif_info.h  interfaces, addresses, routes as programs see them
  *   unix.h unix*.c      AF_UNIX                             netlink.h netlink*.c  AF_NETLINK
