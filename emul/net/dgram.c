@@ -512,7 +512,7 @@ static int route_target(struct dgram_sock *d, struct dgram_target *t, int wanted
 	if (v4 && i->v6only)
 		return -ENETUNREACH;
 	t->ifindex = wanted_if ? wanted_if : inet_group_interface(i, &t->to);
-	if (!t->ifindex || (t->ifindex == IF_ETH && !route_has_eth()))
+	if (!t->ifindex || (t->ifindex == IF_ETH && !route_has_eth()) || (!v4 && t->ifindex == IF_LO))
 		return -ENETUNREACH;
 	source_of_group(i, t);
 	t->loop = v4 ? i->ip.mc_loop : i->ip.mc_loop6;

@@ -16,6 +16,53 @@
 /* Linux's own names: <linux/in.h> and <netinet/in.h> exclude each other's. */
 struct group_req_kernel { uint32_t interface; uint32_t pad; struct sockaddr_storage group; };
 
+/* How many sockets are in a group on an interface: others that are bound to its port hear it too. */
+struct popular { struct list node; struct in6_addr group; int ifindex; unsigned users; };
+static struct mutex popular_lock = MUTEX_INIT; /* inside inet_lock */
+static struct list popular = LIST_INIT(popular);
+
+static struct popular *find_popular(const struct in6_addr *group, int ifindex)
+{
+	struct popular *p;
+
+	list_for_each(p, &popular, node)
+		if (p->ifindex == ifindex && addr_eq(&p->group, group))
+			return p;
+	return NULL;
+}
+
+static void count(const struct in6_addr *group, int ifindex, bool more)
+{
+	struct popular *p;
+
+	mutex_lock(&popular_lock);
+	p = find_popular(group, ifindex);
+	if (more && !p && (p = calloc(1, sizeof(*p)))) {
+		p->group = *group;
+		p->ifindex = ifindex;
+		list_add(&popular, &p->node);
+	}
+	if (p)
+		p->users += more ? 1 : -1u;
+	if (p && !p->users) {
+		list_del(&p->node);
+		free(p);
+	}
+	mutex_unlock(&popular_lock);
+	if (ifindex == IF_ETH)
+		lwip_group(group, more);
+}
+
+static bool is_popular(const struct in6_addr *group, int ifindex)
+{
+	bool yes;
+
+	mutex_lock(&popular_lock);
+	yes = find_popular(group, ifindex);
+	mutex_unlock(&popular_lock);
+	return yes;
+}
+
 static struct inet_group *find(struct inet_sock *i, const struct in6_addr *group, int ifindex)
 {
 	struct inet_group *g;
@@ -33,7 +80,7 @@ bool inet_group_wants(struct inet_sock *i, const struct in6_addr *group, int ifi
 	if (find(i, group, ifindex))
 		return true;
 	/* Somebody else's group: only if the socket did not say otherwise, and has none of its own on Linux's IPv6. */
-	return v4 ? i->ip.mc_all && i->sock.family == AF_INET : false;
+	return v4 && i->ip.mc_all && i->sock.family == AF_INET && is_popular(group, ifindex);
 }
 
 int inet_group_interface(struct inet_sock *i, const struct endpoint *dst)
@@ -71,8 +118,8 @@ static int join(struct inet_sock *i, const struct in6_addr *group, int ifindex)
 	inet_unlock(i);
 	if (r < 0)
 		free(g);
-	else if (ifindex == IF_ETH)
-		lwip_group(group, true);
+	else
+		count(group, ifindex, true);
 	return r;
 }
 
@@ -89,9 +136,9 @@ static int leave(struct inet_sock *i, const struct in6_addr *group, int ifindex)
 		free(g);
 	}
 	inet_unlock(i);
-	if (g && index == IF_ETH)
-		lwip_group(group, false);
-	return g ? 0 : -EADDRNOTAVAIL;
+	if (index)
+		count(group, index, false);
+	return index ? 0 : -EADDRNOTAVAIL;
 }
 
 void inet_group_leave_all(struct inet_sock *i)
@@ -106,8 +153,7 @@ void inet_group_leave_all(struct inet_sock *i)
 		struct inet_group *g = list_first(&all, struct inet_group, node);
 
 		list_del(&g->node);
-		if (g->ifindex == IF_ETH)
-			lwip_group(&g->group, false);
+		count(&g->group, g->ifindex, false);
 		free(g);
 	}
 }

@@ -18,7 +18,7 @@ enum { SS_UNCONNECTED = 1, SS_CONNECTING, SS_CONNECTED, SS_DISCONNECTING }; /* s
 
 struct inet_tcp_options {
 	int maxseg, keepidle, keepintvl, keepcnt, syncnt, linger2, defer_accept, window_clamp, user_timeout, notsent_lowat, fastopen,
-		thin, cork, nodelay, quickack, save_syn, fastopen_connect, inq, tx_delay;
+		thin, cork, nodelay, quickack, inq, reno;
 };
 
 enum urgent { URG_NONE, URG_VALID, URG_READ };
@@ -76,6 +76,19 @@ int inet_tcp_queue_locked(struct inet_tcp *l, struct inet_tcp *child);
 bool inet_tcp_queue_full(const struct inet_tcp *l);
 /* Gives a child its ends, options and state. Under the child's lock. */
 int inet_tcp_setup_child(struct inet_tcp *child, struct inet_tcp *l, const struct endpoint *local, const struct endpoint *remote);
+
+void inet_tcp_leave_ports(struct inet_tcp *t);
+void inet_tcp_send_reset_locked(struct inet_tcp *t);              /* to the other end, if it is one of ours */
+void inet_tcp_stop_listening(struct inet_tcp *t);                 /* nothing held */
+
+/* --- inet_tcp_connect.c: nothing held ----------------------------------------------------------------------- */
+int inet_tcp_connect(struct sock *s, struct task *task, const struct sock_addr *a);
+int inet_tcp_disconnect(struct inet_tcp *t);                      /* back to a new socket */
+void inet_tcp_refuse(struct inet_tcp *t, int err);                /* a connecting one; err 0: ECONNREFUSED */
+void inet_tcp_admit_pending(struct inet_tcp *l);                  /* room was made in l's queue */
+bool inet_tcp_leave_pending(struct inet_tcp *t, struct inet_tcp *l); /* t waits there no longer; true: it did */
+void inet_tcp_stop_timer(struct inet_tcp *t);
+void inet_tcp_connect_timed_out(struct timer *timer);
 
 /* --- inet_tcp_data.c --------------------------------------------------------------------------------------- */
 ssize_t inet_tcp_sendmsg(struct sock *s, struct task *t, struct sock_msg *m);

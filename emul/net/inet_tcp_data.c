@@ -457,9 +457,13 @@ static int receive_loop(struct inet_tcp *t, struct receive *rc)
 	struct sock *s = &t->inet.sock;
 
 	for (;;) {
-		int r = t->rq.len > rc->off ? take_present(t, rc) : 0;
+		int r;
 
-		if (r < 0 || rc->stop || rc->done >= rc->want || rc->done >= rc->target)
+		if (!rc->want && t->rq.len > rc->off)
+			return 0; /* no bytes are wanted: but it waits for some */
+		r = t->rq.len > rc->off ? take_present(t, rc) : 0;
+
+		if (r < 0 || rc->stop || (rc->want && rc->done >= rc->want) || rc->done >= rc->target)
 			return r;
 		if (t->rq.len > rc->off && (!rc->done || !at_urgent_byte(t, rc)))
 			continue;
@@ -497,7 +501,7 @@ ssize_t inet_tcp_recvmsg(struct sock *s, struct task *task, struct sock_msg *m)
 	if (m->flags & MSG_ERRQUEUE)
 		return -EAGAIN;
 	rc.w = sock_wait_rd(s, m->flags & MSG_DONTWAIT);
-	rc.target = m->flags & MSG_WAITALL ? rc.want : MIN((size_t)MAX(s->opt.rcvlowat, 1), rc.want);
+	rc.target = MAX(m->flags & MSG_WAITALL ? rc.want : MIN((size_t)MAX(s->opt.rcvlowat, 1), rc.want), (size_t)1);
 	inet_lock(&t->inet);
 	if (t->state == TCP_LISTEN)
 		r = -ENOTCONN;
@@ -508,7 +512,7 @@ ssize_t inet_tcp_recvmsg(struct sock *s, struct task *task, struct sock_msg *m)
 	else if ((rc.peek && s->opt.peek_off >= 0 && (rc.off = (size_t)s->opt.peek_off) > t->rq.len))
 		r = -EAGAIN;
 	else
-		r = rc.want ? receive_loop(t, &rc) : 0;
+		r = receive_loop(t, &rc);
 	if (rc.done) {
 		r = (ssize_t)rc.done;
 		if (s->opt.peek_off >= 0)

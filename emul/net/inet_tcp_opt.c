@@ -106,7 +106,7 @@ static int set_int_locked(struct inet_tcp *t, int name, int val)
 	}
 }
 
-static int set_congestion(const struct sock_optval *v)
+static int set_congestion(struct inet_tcp *t, const struct sock_optval *v)
 {
 	char name[CC_NAME_MAX] = "";
 
@@ -114,7 +114,10 @@ static int set_congestion(const struct sock_optval *v)
 		return -EINVAL;
 	if (sock_opt_read(v, name, MIN((size_t)v->len, sizeof(name) - 1)) < 0)
 		return -EFAULT;
-	return !strcmp(name, "cubic") || !strcmp(name, "reno") ? 0 : -ENOENT;
+	if (strcmp(name, "cubic") && strcmp(name, "reno"))
+		return -ENOENT;
+	t->opt.reno = name[0] == 'r'; /* one byte: lwIP has its own algorithm, and inside the instance nothing is congested */
+	return 0;
 }
 
 int inet_tcp_setsockopt(struct sock *s, struct task *task, int level, int name, const struct sock_optval *v)
@@ -126,7 +129,7 @@ int inet_tcp_setsockopt(struct sock *s, struct task *task, int level, int name, 
 	if (level != SOL_TCP)
 		return inet_setsockopt(s, task, level, name, v);
 	if (name == TCP_CONGESTION)
-		return set_congestion(v);
+		return set_congestion(t, v);
 	if (name == TCP_ULP)
 		return -ENOENT;
 	r = sock_opt_int(v, &val);
@@ -250,6 +253,8 @@ int inet_tcp_getsockopt(struct sock *s, struct task *task, int level, int name, 
 	if (name == TCP_CONGESTION) {
 		char cc[CC_NAME_MAX] = "cubic";
 
+		if (t->opt.reno)
+			memcpy(cc, "reno", sizeof("reno"));
 		return sock_opt_write(v, cc, sizeof(cc));
 	}
 	if (name == TCP_ULP) {

@@ -108,10 +108,7 @@ static int send_out(struct dgram_sock *d, struct dgram *g, const struct dgram_ta
 	int r = 0;
 
 	if (t->ifindex == IF_LO) {
-		if (!t->multicast || t->loop)
-			send_local(d, g, t);
-		else
-			free(g);
+		send_local(d, g, t); /* IP_MULTICAST_LOOP or not: lo itself loops */
 		return 0;
 	}
 	if (d->inet.port.proto == PORT_UDPLITE)
