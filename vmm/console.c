@@ -6,7 +6,7 @@
  * `lock`; what it does not take is kept and goes when the reactor sees it writable. Input: only the reactor reads; when the guest's queue is full it keeps the rest and looks again
  * when told that there is room.
  */
-/* host syscalls: read write poll ioctl openat fcntl fstat kcmp */
+/* host syscalls: read write poll ioctl openat fcntl kcmp */
 #include "vmm/console.h"
 
 #include <asm/termbits.h>
@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,8 +33,8 @@
 #define GATHER_NS 1000000 /* nobody sees it */
 
 struct console {
-	int fd;                  /* constant, as tty and rdev: our own non-blocking description, or a duplicate */
-	dev_t rdev;
+	int fd;                  /* constant, as tty and dev: our own non-blocking description, or a duplicate */
+	unsigned dev;            /* TIOCGDEV: also of what was opened as /dev/tty */
 	struct tty *tty;
 	struct loop_watch watch;
 	_Atomic bool on;         /* input is taken */
@@ -215,6 +214,11 @@ void console_input(struct console *con, bool on)
 
 /* --- the rest --------------------------------------------------------------------------------------------- */
 
+bool console_reading(struct console *con)
+{
+	return tty_console_reading(con->tty);
+}
+
 void console_resize(struct console *con, const struct winsize *ws)
 {
 	tty_console_resize(con->tty, ws);
@@ -232,10 +236,9 @@ struct tty *console_tty(struct console *con)
 
 bool console_is(struct console *con, int fd)
 {
-	struct termios t;
-	struct stat st;
+	unsigned dev;
 
-	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == con->rdev && ioctl(fd, TCGETS, &t) == 0;
+	return ioctl(fd, TIOCGDEV, &dev) == 0 && dev == con->dev;
 }
 
 static bool same_description(int a, int b)
@@ -279,7 +282,6 @@ int console_new(struct fs_ctx *c, int fd, void (*wanted)(void *arg), void *arg, 
 	struct console *con = calloc(1, sizeof(*con));
 	struct termios2 settings;
 	struct winsize ws = { 0 };
-	struct stat st;
 	int r;
 
 	if (!con)
@@ -288,14 +290,13 @@ int console_new(struct fs_ctx *c, int fd, void (*wanted)(void *arg), void *arg, 
 	timer_init(&con->gather, gathered);
 	r = (int)HOST(ioctl(fd, TCGETS2, &settings));
 	if (r == 0)
-		r = (int)HOST(fstat(fd, &st));
+		r = (int)HOST(ioctl(fd, TIOCGDEV, &con->dev));
 	if (r == 0)
 		r = con->fd = reopen(fd);
 	if (r < 0) {
 		free(con);
 		return r;
 	}
-	con->rdev = st.st_rdev;
 	con->on_wanted = wanted;
 	con->wanted_arg = arg;
 	ioctl(fd, TIOCGWINSZ, &ws);

@@ -29,6 +29,8 @@ struct tty *console_tty(struct console *con);
 void console_input(struct console *con, bool on);
 /* The host's terminal does output processing (it is not raw), so the console does none. As it begins. */
 void console_host_processes(struct console *con, bool yes);
+/* The program sleeps until something is typed. */
+bool console_reading(struct console *con);
 void console_resize(struct console *con, const struct winsize *ws);
 void console_hangup(struct console *con);
 /* Waits until the screen has what was written; gives up when nothing moves for a while. */

@@ -33,7 +33,7 @@ struct instance_config {
 	bool no_rewrite;          /* `syscall` instructions of programs stay as they are */
 	char **argv;              /* argv[0] is looked up along PATH of envp, in the instance's own files */
 	char **envp;
-	int console;              /* the terminal that the program shall run on, as it is now (0 to 2); -1: none */
+	int console;              /* the terminal that the program shall run on, as it is now; -1: none */
 	bool has_shell;           /* somebody would continue us if we stopped: the program may be stopped */
 };
 

@@ -32,26 +32,33 @@ static int end(void **state)
 	return 0;
 }
 
-/* Runs script by sh on the terminal, in the foreground; out, in: instead of it (-1: the terminal). */
-static pid_t run(const char *script, int in, int out)
+/* Runs script by sh on the terminal; in, out: instead of it (-1: the terminal). */
+static pid_t run_job(const char *script, int in, int out, bool front)
 {
 	const char *argv[] = { vmrun, "--new", "/bin/sh", "-c", script, NULL };
 	pid_t pid = (pid_t)ASSERT_OK(fork());
 
 	if (pid == 0) {
 		setpgid(0, 0);
-		tcsetpgrp(term.s, getpid()); /* SIGTTOU is ignored */
+		if (front)
+			tcsetpgrp(term.s, getpid()); /* SIGTTOU is ignored */
 		signal(SIGTTOU, SIG_DFL);
 		signal(SIGHUP, SIG_DFL);
 		dup2(in < 0 ? term.s : in, 0);
 		dup2(out < 0 ? term.s : out, 1);
-		dup2(term.s, 2);
+		dup2(out < 0 ? term.s : out, 2);
 		execv(vmrun ? vmrun : "/bin/sh", (char **)argv + (vmrun ? 0 : 2));
 		_exit(99);
 	}
 	setpgid(pid, pid);
-	tcsetpgrp(term.s, pid);
+	if (front)
+		tcsetpgrp(term.s, pid);
 	return pid;
+}
+
+static pid_t run(const char *script, int in, int out)
+{
+	return run_job(script, in, out, true);
 }
 
 /* What the screen shows, until it has shown this. */
@@ -172,6 +179,38 @@ static void the_job_is_stopped_and_continued(void **state)
 	assert_restored();
 }
 
+static void a_background_job_writes_but_stops_at_a_read(void **state)
+{
+	pid_t pid = run_job("echo ready; read x; echo got $x", -1, -1, false);
+	int status;
+
+	UNTIL("ready\r\n");
+	assert_restored();
+	status = wait_for(pid, WUNTRACED);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(WSTOPSIG(status), SIGTTIN);
+	tcsetpgrp(term.s, pid);
+	kill(-pid, SIGCONT);
+	sleep_ms(300);
+	pty_type(&term, "hello\n");
+	UNTIL("got hello\r\n");
+	assert_int_equal(wait_for(pid, 0), 0);
+	assert_restored();
+}
+
+static void a_background_job_may_be_brought_to_the_front(void **state)
+{
+	pid_t pid = run_job("echo ready; sleep 0.5; read x; echo got $x", -1, -1, false);
+
+	UNTIL("ready\r\n");
+	tcsetpgrp(term.s, pid); /* without a word to it */
+	sleep_ms(1000);
+	pty_type(&term, "hello\n");
+	UNTIL("got hello\r\n");
+	assert_int_equal(wait_for(pid, 0), 0);
+	assert_restored();
+}
+
 static void a_new_size_reaches_the_program(void **state)
 {
 	struct winsize ws = { 33, 99, 0, 0 };
@@ -246,6 +285,20 @@ static void a_pipeline_takes_the_terminal_when_it_is_used(void **state)
 	close(out[0]);
 }
 
+static void a_redirected_program_still_has_its_terminal(void **state)
+{
+	int null = (int)ASSERT_OK(open("/dev/null", O_RDWR));
+	pid_t pid = run("echo for-you > /dev/tty; read x < /dev/tty; echo got $x > /dev/tty", null, null);
+
+	UNTIL("for-you\r\n");
+	sleep_ms(300);
+	pty_type(&term, "hello\n");
+	UNTIL("got hello\r\n");
+	assert_int_equal(wait_for(pid, 0), 0);
+	assert_restored();
+	close(null);
+}
+
 static void the_program_is_hung_up_with_its_terminal(void **state)
 {
 	int out[2];
@@ -277,11 +330,14 @@ int main(int argc, char **argv)
 		CASE(lines_are_edited_inside),
 		CASE(keys_signal_the_program),
 		CASE(the_job_is_stopped_and_continued),
+		CASE(a_background_job_writes_but_stops_at_a_read),
+		CASE(a_background_job_may_be_brought_to_the_front),
 		CASE(a_new_size_reaches_the_program),
 		CASE(the_terminal_is_restored_after_a_death),
 		CASE(output_is_all_there_at_the_end),
 		CASE(a_pipeline_leaves_the_terminal_to_others),
 		CASE(a_pipeline_takes_the_terminal_when_it_is_used),
+		CASE(a_redirected_program_still_has_its_terminal),
 		CASE(the_program_is_hung_up_with_its_terminal),
 	};
 	pid_t pid;

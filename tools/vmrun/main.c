@@ -97,6 +97,7 @@ struct front {
 	 */
 	bool wanted;
 	bool keep_output;    /* what is behind our stdout may write to the terminal too */
+	bool has_shell;      /* somebody will continue us */
 };
 
 /* In our hands, if it is wanted and we are in the foreground. */
@@ -133,7 +134,7 @@ static void size_changed(struct front *f)
 {
 	struct winsize ws;
 
-	if (ioctl(terminal_find(), TIOCGWINSZ, &ws) == 0)
+	if (terminal_size(&ws))
 		console_resize(f->con, &ws);
 }
 
@@ -203,9 +204,9 @@ static void hear_news(struct front *f)
 		stop_like(f, n.stopped);
 }
 
-static void wait_for_end(struct instance *in, int sigfd)
+static void wait_for_end(struct instance *in, int sigfd, bool has_shell)
 {
-	struct front f = { .in = in };
+	struct front f = { .in = in, .has_shell = has_shell };
 	struct pollfd p[3] = {
 		{ .fd = instance_done_fd(in), .events = POLLIN },
 		{ .fd = sigfd, .events = POLLIN },
@@ -222,8 +223,11 @@ static void wait_for_end(struct instance *in, int sigfd)
 			hand_on(&f, sigfd);
 		if (p[2].revents & POLLIN)
 			hear_news(&f);
-		if (waits)
-			enter_terminal(&f); /* a shell may have brought us to the front without a word */
+		if (!waits)
+			continue;
+		enter_terminal(&f); /* a shell may have brought us to the front without a word */
+		if (!terminal_is_raw() && f.has_shell && console_reading(f.con))
+			stop_like(&f, SIGTTIN); /* as who reads in the background is */
 	}
 	leave_terminal(&f);
 }
@@ -269,7 +273,7 @@ static int run(struct options *o)
 	}
 	if (instance_start(in, &err) < 0)
 		return complain(err.status, err.text);
-	wait_for_end(in, sigfd);
+	wait_for_end(in, sigfd, o->cfg.has_shell);
 	status = instance_status(in);
 	if (o->stats)
 		instance_print_stats(in, 2);

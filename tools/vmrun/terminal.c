@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -26,7 +27,12 @@ int terminal_find(void)
 		if (found < 0)
 			found = fd;
 	}
-	return found;
+	return found >= 0 ? found : open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+}
+
+bool terminal_size(struct winsize *ret)
+{
+	return ioctl(term, TIOCGWINSZ, ret) == 0;
 }
 
 void terminal_restore(void)

@@ -9,7 +9,9 @@
 
 #include <stdbool.h>
 
-/* The descriptor among 0, 1, 2 that is a terminal, our controlling one if there are two; -1: none. */
+struct winsize;
+
+/* The descriptor among 0, 1, 2 that is a terminal, our controlling one if there are two; else that one opened anew; -1: none. */
 int terminal_find(void);
 /* Notes fd's settings and makes sure that a crash restores them. Before anything else installs fault handlers. */
 void terminal_take(int fd);
@@ -17,6 +19,7 @@ void terminal_take(int fd);
  * keep_output: output processing stays on, for others that write to it. */
 bool terminal_raw(bool keep_output);
 bool terminal_is_raw(void);
+bool terminal_size(struct winsize *ret);
 /* As it was when it was taken. Safe in signal handlers; harmless if nothing was taken or it is not raw. */
 void terminal_restore(void);
 /* We are a job of a shell that would continue us, if a signal of the terminal stopped us. */

@@ -42,6 +42,16 @@ bool tty_console_wanted(struct tty *t)
 	return yes;
 }
 
+bool tty_console_reading(struct tty *t)
+{
+	bool yes;
+
+	tty_lock(t);
+	yes = t->n.reading && !n_tty_readable_locked(t, false);
+	tty_unlock(t);
+	return yes;
+}
+
 void tty_console_host_processes(struct tty *t, bool yes)
 {
 	tty_lock(t);

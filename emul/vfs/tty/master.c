@@ -20,7 +20,7 @@ static int wait_output(struct tty *t, struct file *f)
 	while (!byteq_used(&t->out) && !(t->packet && t->status) && r == 0) {
 		if (t->slave_closed)
 			return -EIO;
-		r = file_nonblock(f) ? -EAGAIN : waitq_sleep(&t->master_rd, &t->lock, FOREVER);
+		r = file_nonblock(f) ? -EAGAIN : tty_sleep_locked(t, &t->master_rd, FOREVER);
 	}
 	return byteq_used(&t->out) || (t->packet && t->status) ? 0 : r;
 }
@@ -80,7 +80,7 @@ static ssize_t type_chunk(struct tty *t, struct file *f, const uint8_t *p, size_
 
 		done += now;
 		if (!now)
-			r = file_nonblock(f) ? -EAGAIN : waitq_sleep(&t->master_wr, &t->lock, FOREVER);
+			r = file_nonblock(f) ? -EAGAIN : tty_sleep_locked(t, &t->master_wr, FOREVER);
 	}
 	tty_unlock(t);
 	*ret_err = r;

@@ -92,7 +92,7 @@ static int wait_input(struct tty *t, struct tty_file *f, struct deadline until)
 		return 1;
 	if (file_nonblock(&f->file))
 		return -EAGAIN;
-	r = waitq_sleep(&t->rd, &t->lock, until);
+	r = tty_sleep_locked(t, &t->rd, until);
 	if (r == -ETIMEDOUT)
 		return n_tty_readable_locked(t, false) ? 0 : 1;
 	return r;
@@ -138,7 +138,7 @@ static int begin_read(struct tty *t, struct tty_file *f)
 	int r = 0;
 
 	while (t->n.reading && r == 0)
-		r = file_nonblock(&f->file) ? -EAGAIN : waitq_sleep(&t->rd, &t->lock, FOREVER);
+		r = file_nonblock(&f->file) ? -EAGAIN : tty_sleep_locked(t, &t->rd, FOREVER);
 	if (t->n.reading)
 		return r;
 	t->n.reading = true;

@@ -47,7 +47,7 @@ static int wait_room(struct tty *t, struct tty_file *f)
 {
 	if (file_nonblock(&f->file))
 		return -EAGAIN;
-	return waitq_sleep(&t->wr, &t->lock, FOREVER);
+	return tty_sleep_locked(t, &t->wr, FOREVER);
 }
 
 /* All of it, or as much as went before an error; 0 is an error's. *ret_err says which. */
@@ -178,7 +178,7 @@ static void slave_release(struct file *f)
 
 	tty_lock(t);
 	list_del(&tf->node);
-	last = list_empty(&t->slaves);
+	last = list_empty(&t->slaves) && !t->console; /* outside somebody has the console open, always */
 	if (last) {
 		t->slave_closed = true;
 		t->exclusive = false;

@@ -226,6 +226,15 @@ void tty_unlock(struct tty *t)
 		t->console->changed(t->console_arg);
 }
 
+int tty_sleep_locked(struct tty *t, struct waitq *wq, struct deadline until)
+{
+	if (!t->raise && !t->told)
+		return waitq_sleep(wq, &t->lock, until);
+	tty_unlock(t);
+	tty_lock(t);
+	return 0;
+}
+
 int tty_check_change(struct tty *t)
 {
 	return tty_jobs ? tty_jobs->check(t, SIGTTOU) : 0;

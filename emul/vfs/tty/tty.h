@@ -56,6 +56,8 @@ int tty_console_new(struct fs_ctx *c, const struct termios2 *settings, const str
 int tty_console_open(struct tty *t, struct vfs *v, unsigned flags, struct file **ret);
 /* Somebody has read, polled, or changed settings: what is typed is wanted from now on. changed() follows when it becomes true. */
 bool tty_console_wanted(struct tty *t);
+/* Somebody sleeps in a read(2) that needs what is typed. */
+bool tty_console_reading(struct tty *t);
 /* The host's terminal does the output processing itself: it is not raw. */
 void tty_console_host_processes(struct tty *t, bool yes);
 size_t tty_console_pending(struct tty *t);                                  /* bytes to take */

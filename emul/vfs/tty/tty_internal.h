@@ -92,6 +92,8 @@ int tty_next(int index);                         /* the lowest one >= index that
 void tty_forget_if_unused(struct tty *t);        /* its index is free again once both sides are closed */
 static inline void tty_lock(struct tty *t) ACQUIRES(t->lock) { mutex_lock(&t->lock); }
 void tty_unlock(struct tty *t) RELEASES(t->lock); /* and sends what was raised meanwhile */
+/* waitq_sleep() with tty->lock, after what tty_unlock() does: 0 also means that this was to be done. */
+int tty_sleep_locked(struct tty *t, struct waitq *wq, struct deadline until) REQUIRES(t->lock);
 void tty_wake_readers_locked(struct tty *t, uint32_t events);
 void tty_wake_writers_locked(struct tty *t, uint32_t events);
 void tty_wake_master_locked(struct tty *t, uint32_t events);
