@@ -13,7 +13,7 @@ static struct tty_file *of(struct file *f)
 }
 
 /* Output that can be read, or a status. 0, -EIO (nobody will write), -EAGAIN, ... */
-static int wait_output(struct tty *t, struct file *f)
+static int wait_output(struct tty *t, struct file *f) REQUIRES(t->lock)
 {
 	int r = 0;
 

@@ -81,7 +81,7 @@ static size_t read_raw(struct tty *t, uint8_t *buf, size_t size)
 }
 
 /* Sleeps for input. 0: look again; 1: the time is over, or nothing will come; negative: error. */
-static int wait_input(struct tty *t, struct tty_file *f, struct deadline until)
+static int wait_input(struct tty *t, struct tty_file *f, struct deadline until) REQUIRES(t->lock)
 {
 	int r;
 
@@ -98,7 +98,7 @@ static int wait_input(struct tty *t, struct tty_file *f, struct deadline until)
 	return r;
 }
 
-static ssize_t read_some(struct tty *t, struct tty_file *f, uint8_t *buf, size_t size)
+static ssize_t read_some(struct tty *t, struct tty_file *f, uint8_t *buf, size_t size) REQUIRES(t->lock)
 {
 	unsigned vmin = t->termios.c_cc[VMIN], vtime = t->termios.c_cc[VTIME];
 	struct deadline until = FOREVER;
@@ -133,7 +133,7 @@ static ssize_t read_some(struct tty *t, struct tty_file *f, uint8_t *buf, size_t
 }
 
 /* One reader at a time: what belongs together is not torn apart. */
-static int begin_read(struct tty *t, struct tty_file *f)
+static int begin_read(struct tty *t, struct tty_file *f) REQUIRES(t->lock)
 {
 	int r = 0;
 

@@ -43,7 +43,7 @@ static ssize_t slave_read(struct file *f, struct uio *to, off_t *pos)
 
 /* --- writing ---------------------------------------------------------------------------------------------- */
 
-static int wait_room(struct tty *t, struct tty_file *f)
+static int wait_room(struct tty *t, struct tty_file *f) REQUIRES(t->lock)
 {
 	if (file_nonblock(&f->file))
 		return -EAGAIN;
