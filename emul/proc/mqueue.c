@@ -140,34 +140,58 @@ static int sleep_in(struct mqueue *q, struct list *queue, struct sleeper *s, str
 
 /* --- notification ------------------------------------------------------------------------------------------ */
 
-struct notice { struct proc *to; struct sigevent event; };
-
-static void forget_locked(struct mqueue *q, struct notice *ret)
+/* Whoever took it delivers it, or cancels it. */
+static void take_notice_locked(struct mqueue *q, struct mqueue_notice *ret)
 {
-	ret->to = steal(q->notify);
-	ret->event = q->event;
+	*ret = q->notice;
+	q->notice.to = NULL;
+	q->notice.sock = NULL;
 	q->notify_table = NULL;
 }
 
+static void send_cookie(struct mqueue_notice *n, unsigned char what)
+{
+	n->cookie[NOTIFY_COOKIE_LEN - 1] = what;
+	if (n->sock)
+		n->sock->ops->deliver(n->sock, n->cookie, sizeof(n->cookie));
+}
+
+static void drop_notice(struct mqueue_notice *n)
+{
+	proc_put(n->to);
+	file_put(n->sock);
+}
+
 /* Once, then it must be asked for again. No lock held. */
-static void deliver(struct task *from, struct notice *n)
+static void deliver(struct task *from, struct mqueue_notice *n)
 {
 	siginfo_t info = { .si_code = SI_MESGQ };
 
-	if (n->to && n->event.sigev_notify == SIGEV_SIGNAL && n->event.sigev_signo) {
+	if (!n->to)
+		return;
+	send_cookie(n, NOTIFY_WOKENUP);
+	if (n->event.sigev_notify == SIGEV_SIGNAL && n->event.sigev_signo) {
 		info.si_signo = n->event.sigev_signo;
 		info.si_value = n->event.sigev_value;
 		info.si_pid = from->proc->pid;
 		info.si_uid = from->fsc.cred->uid;
 		signal_send_proc(n->to, info.si_signo, &info);
 	}
-	proc_put(n->to);
+	drop_notice(n);
 }
 
-int mqueue_notify(struct task *t, struct file *f, const struct sigevent *ev)
+static void cancel(struct mqueue_notice *n)
+{
+	if (!n->to)
+		return;
+	send_cookie(n, NOTIFY_REMOVED);
+	drop_notice(n);
+}
+
+int mqueue_notify(struct task *t, struct file *f, const struct sigevent *ev, struct file *sock, const void *cookie)
 {
 	struct mqueue_file *mf = to_file(f);
-	struct notice old = { NULL };
+	struct mqueue_notice old = { 0 };
 	struct mqueue *q;
 	int r = 0;
 
@@ -176,17 +200,18 @@ int mqueue_notify(struct task *t, struct file *f, const struct sigevent *ev)
 	q = mf->q;
 	mutex_lock(&q->lock);
 	if (!ev) {
-		if (q->notify == t->proc)
-			forget_locked(q, &old);
-	} else if (q->notify) {
+		if (q->notice.to == t->proc)
+			take_notice_locked(q, &old);
+	} else if (q->notice.to) {
 		r = -EBUSY;
 	} else {
-		q->notify = proc_get(t->proc);
+		q->notice = (struct mqueue_notice){ .to = proc_get(t->proc), .sock = sock ? file_get(sock) : NULL, .event = *ev };
+		if (cookie)
+			memcpy(q->notice.cookie, cookie, NOTIFY_COOKIE_LEN);
 		q->notify_table = t->fds;
-		q->event = *ev;
 	}
 	mutex_unlock(&q->lock);
-	proc_put(old.to);
+	cancel(&old);
 	return r;
 }
 
@@ -194,13 +219,13 @@ int mqueue_notify(struct task *t, struct file *f, const struct sigevent *ev)
 static int mq_flush(struct file *f, void *owner)
 {
 	struct mqueue *q = to_file(f)->q;
-	struct notice old = { NULL };
+	struct mqueue_notice old = { 0 };
 
 	mutex_lock(&q->lock);
-	if (q->notify && q->notify_table == owner)
-		forget_locked(q, &old);
+	if (q->notice.to && q->notify_table == owner)
+		take_notice_locked(q, &old);
 	mutex_unlock(&q->lock);
-	proc_put(old.to);
+	cancel(&old);
 	return 0;
 }
 
@@ -224,15 +249,15 @@ int mqueue_check_receive(struct file *f, size_t size)
 	return size < (size_t)mf->q->msgsize ? -EMSGSIZE : 0;
 }
 
-static void send_locked(struct mqueue *q, struct mq_message *m, struct notice *ret)
+static void send_locked(struct mqueue *q, struct mq_message *m, struct mqueue_notice *ret)
 {
 	if (!list_empty(&q->receivers)) {
 		finish(list_first(&q->receivers, struct sleeper, node), m);
 		return;
 	}
 	insert(q, m);
-	if (q->notify && q->n == 1)
-		forget_locked(q, ret);
+	if (q->notice.to && q->n == 1)
+		take_notice_locked(q, ret);
 	wake_files(q, EPOLLIN | EPOLLRDNORM);
 }
 
@@ -240,7 +265,7 @@ int mqueue_send(struct task *t, struct file *f, struct mq_message *m, struct dea
 {
 	struct mqueue *q = to_file(f)->q;
 	struct sleeper s = { .m = m };
-	struct notice notice = { NULL };
+	struct mqueue_notice notice = { 0 };
 	int r = 0;
 
 	mutex_lock(&q->lock);
@@ -319,9 +344,9 @@ static ssize_t mq_read(struct file *f, struct uio *to, off_t *pos)
 
 	mutex_lock(&q->lock);
 	len = snprintf(line, sizeof(line), "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", (unsigned long)q->nbytes,
-		       q->notify ? q->event.sigev_notify : 0,
-		       q->notify && q->event.sigev_notify == SIGEV_SIGNAL ? q->event.sigev_signo : 0,
-		       q->notify ? q->notify->pid : 0);
+		       q->notice.to ? q->notice.event.sigev_notify : 0,
+		       q->notice.to && q->notice.event.sigev_notify == SIGEV_SIGNAL ? q->notice.event.sigev_signo : 0,
+		       q->notice.to ? q->notice.to->pid : 0);
 	mutex_unlock(&q->lock);
 	if (*pos >= len)
 		return 0;

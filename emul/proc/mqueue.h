@@ -40,8 +40,11 @@ int mqueue_check_send(struct file *f, size_t size);
 int mqueue_check_receive(struct file *f, size_t size);
 int mqueue_send(struct task *t, struct file *f, struct mq_message *m, struct deadline d); /* consumes m on success */
 int mqueue_receive(struct file *f, struct deadline d, struct mq_message **ret);
-/* ev NULL: no longer. -EBUSY: somebody is told already. Forgotten when t's table closes a descriptor of the queue. */
-int mqueue_notify(struct task *t, struct file *f, const struct sigevent *ev);
+/*
+ * ev NULL: no longer. -EBUSY: somebody is told already. Cancelled when t's table closes a descriptor of the queue.
+ * SIGEV_THREAD: sock has a deliver op, and gets the cookie of NOTIFY_COOKIE_LEN bytes; otherwise both are NULL.
+ */
+int mqueue_notify(struct task *t, struct file *f, const struct sigevent *ev, struct file *sock, const void *cookie);
 int mqueue_getattr(struct file *f, struct mq_attr *ret);
 int mqueue_setflags(struct file *f, unsigned flags);
 

@@ -19,9 +19,13 @@ struct mqueue {
 	struct list messages;         /* by priority, then age */
 	struct list senders, receivers; /* who sleeps, in order of arrival */
 	struct list files;            /* open: they are polled */
-	struct proc *notify;          /* counted: who is told of the next message in an empty queue; NULL: nobody */
-	const void *notify_table;     /* its descriptor table */
-	struct sigevent event;
+	struct mqueue_notice {
+		struct proc *to;      /* counted: who is told of the next message in an empty queue; NULL: nobody */
+		struct file *sock;    /* counted: SIGEV_THREAD: where the cookie goes */
+		struct sigevent event;
+		unsigned char cookie[NOTIFY_COOKIE_LEN]; /* the last byte says what happened: NOTIFY_* */
+	} notice;
+	const void *notify_table;     /* of notice.to: its descriptor table */
 };
 
 struct mqueue_file {

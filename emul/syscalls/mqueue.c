@@ -91,33 +91,42 @@ long sys_mq_timedreceive(struct task *t, const struct sysargs *a)
 }
 
 /* SIGEV_THREAD means: write a cookie to a netlink socket, on which libc's helper thread sleeps. */
-static int check_event(const struct sigevent *ev)
+static int read_event(struct task *t, gva_t at, struct sigevent *ev, struct file **ret_sock, unsigned char cookie[NOTIFY_COOKIE_LEN])
 {
+	if (guest_read(t->mm, ev, at) < 0)
+		return -EFAULT;
 	switch (ev->sigev_notify) {
 	case SIGEV_NONE:
 		return 0;
 	case SIGEV_SIGNAL:
 		return (unsigned)ev->sigev_signo > NSIG_LINUX ? -EINVAL : 0;
+	case SIGEV_THREAD:
+		break;
 	default:
 		return -EINVAL;
 	}
+	if (copy_from_guest(t->mm, cookie, (gva_t)(uintptr_t)ev->sigev_value.sival_ptr, NOTIFY_COOKIE_LEN) < 0)
+		return -EFAULT;
+	*ret_sock = fd_file(t, ev->sigev_signo);
+	if (!*ret_sock)
+		return -EBADF;
+	return (*ret_sock)->ops->deliver ? 0 : -EINVAL;
 }
 
 long sys_mq_notify(struct task *t, const struct sysargs *a)
 {
-	struct sigevent ev;
+	unsigned char cookie[NOTIFY_COOKIE_LEN];
+	AUTO(file) sock = NULL;
 	AUTO(file) f = NULL;
-	int r = 0;
+	struct sigevent ev;
+	int r = arg_gva(a, 1) ? read_event(t, arg_gva(a, 1), &ev, &sock, cookie) : 0;
 
-	if (arg_gva(a, 1)) {
-		if (guest_read(t->mm, &ev, arg_gva(a, 1)) < 0)
-			return -EFAULT;
-		r = check_event(&ev);
-	}
 	if (r < 0)
 		return r;
 	f = fd_file(t, arg_int(a, 0));
-	return f ? mqueue_notify(t, f, arg_gva(a, 1) ? &ev : NULL) : -EBADF;
+	if (!f)
+		return -EBADF;
+	return mqueue_notify(t, f, arg_gva(a, 1) ? &ev : NULL, sock, sock ? cookie : NULL);
 }
 
 long sys_mq_getsetattr(struct task *t, const struct sysargs *a)

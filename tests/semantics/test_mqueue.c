@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -469,6 +470,49 @@ static void a_waiting_receiver_comes_before_notification(void **state)
 	drop(1, q);
 }
 
+static _Atomic int called;
+
+static void on_message(union sigval v)
+{
+	called = v.sival_int;
+}
+
+static void wait_called(int want)
+{
+	for (int i = 0; i < 5000 && called != want; i++)
+		usleep(1000);
+	assert_int_equal(called, want);
+}
+
+static void notification_by_thread(void **state)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = on_message, .sigev_value = { .sival_int = 7 } };
+	int fd = socket(AF_NETLINK, SOCK_RAW, 0);
+	mqd_t q;
+
+	if (fd < 0) { /* libc needs one */
+		assert_int_equal(errno, EAFNOSUPPORT);
+		skip();
+	}
+	close(fd);
+	q = make(1, O_RDWR, 5, 10);
+	ASSERT_OK(mq_notify(q, &ev));
+	ASSERT_ERR(mq_notify(q, &ev), EBUSY);
+	put(q, "a", 0);
+	wait_called(7);
+	expect(q, "a", 0);
+	ev.sigev_value.sival_int = 8;
+	ASSERT_OK(mq_notify(q, &ev));
+	ASSERT_OK(mq_notify(q, NULL));
+	put(q, "b", 0);
+	expect(q, "b", 0);
+	ev.sigev_value.sival_int = 9;
+	ASSERT_OK(mq_notify(q, &ev));
+	put(q, "c", 0);
+	wait_called(9);
+	drop(1, q);
+}
+
 static void others_have_their_rights(void **state)
 {
 	mqd_t q;
@@ -509,6 +553,7 @@ int main(void)
 		cmocka_unit_test(readiness),
 		cmocka_unit_test(notification),
 		cmocka_unit_test(a_waiting_receiver_comes_before_notification),
+		cmocka_unit_test(notification_by_thread),
 		cmocka_unit_test(others_have_their_rights),
 	};
 
