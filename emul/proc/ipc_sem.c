@@ -135,6 +135,8 @@ static int step(struct sem_set *s, const struct sembuf *op, struct sem_undo *und
 
 static void step_back(struct sem_set *s, const struct sembuf *op, struct sem_undo *undo)
 {
+	if (!op->sem_op)
+		return; /* as in step(): it waited for zero, and has no record */
 	s->sem[op->sem_num].val = (unsigned short)(s->sem[op->sem_num].val - op->sem_op);
 	if (op->sem_flg & SEM_UNDO)
 		undo->adjust[op->sem_num] = (short)(undo->adjust[op->sem_num] + op->sem_op);

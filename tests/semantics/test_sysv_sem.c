@@ -103,6 +103,8 @@ static void operations_are_all_or_nothing(void **state)
 	struct sembuf over[2] = { { 0, 1, 0 }, { 2, 32767, 0 } };
 	ASSERT_ERR(semop(id, over, 2), ERANGE);
 	assert_int_equal(val(id, 0), 5);
+	struct sembuf zeros[2] = { { 1, 0, SEM_UNDO }, { 0, 0, SEM_UNDO | IPC_NOWAIT } }; /* nothing to undo */
+	ASSERT_ERR(semop(id, zeros, 2), EAGAIN);
 	ASSERT_ERR(op(id, 0, 0, IPC_NOWAIT), EAGAIN);
 	ASSERT_OK(op(id, 1, 0, IPC_NOWAIT));
 	remove_id(id);
