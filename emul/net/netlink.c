@@ -211,6 +211,13 @@ static void enqueue(struct nl_sock *n, const char *data, size_t len)
 	free(b);
 }
 
+static int nl_deliver(struct sock *s, const void *msg, size_t size)
+{
+	if (size)
+		enqueue(nl_of(s), msg, size);
+	return 0;
+}
+
 static void flush(struct nl_out *o)
 {
 	if (o->len)
@@ -501,5 +508,6 @@ static const struct sock_ops netlink_ops = {
 	.sendmsg = nl_sendmsg,
 	.recvmsg = nl_recvmsg,
 	.poll = nl_poll,
+	.deliver = nl_deliver,
 	.release = nl_release,
 };

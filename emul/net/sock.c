@@ -197,6 +197,13 @@ static void sock_describe(struct file *f, char *buf, size_t size)
 	snprintf(buf, size, "socket:[%llu]", (unsigned long long)f->anon_ino);
 }
 
+static int sock_deliver(struct file *f, const void *msg, size_t size)
+{
+	struct sock *s = sock_of_file(f);
+
+	return s->ops->deliver ? s->ops->deliver(s, msg, size) : -EINVAL;
+}
+
 const struct file_ops sock_file_ops = {
 	.name = "socket",
 	.read_waits_first = true,
@@ -207,5 +214,6 @@ const struct file_ops sock_file_ops = {
 	.ioctl = sock_ioctl,
 	.stat = sock_stat,
 	.describe = sock_describe,
+	.deliver = sock_deliver,
 	.release = sock_file_release,
 };

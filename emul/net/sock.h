@@ -104,6 +104,7 @@ struct sock_ops {
 	ssize_t (*recvmsg)(struct sock *s, struct task *t, struct sock_msg *m);
 	uint32_t (*poll)(struct sock *s);
 	long (*ioctl)(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c); /* -ENOIOCTLCMD: not the family's */
+	int (*deliver)(struct sock *s, const void *msg, size_t size); /* as of file_ops */
 	void (*release)(struct sock *s); /* closed: no file any more. Nothing held */
 	void (*destroy)(struct sock *s); /* the last reference: frees what hangs on it; sock.c frees the object itself */
 };

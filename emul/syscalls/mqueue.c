@@ -110,7 +110,7 @@ static int read_event(struct task *t, gva_t at, struct sigevent *ev, struct file
 	*ret_sock = fd_file(t, ev->sigev_signo);
 	if (!*ret_sock)
 		return -EBADF;
-	return (*ret_sock)->ops->deliver ? 0 : -EINVAL;
+	return (*ret_sock)->ops->deliver ? (*ret_sock)->ops->deliver(*ret_sock, NULL, 0) : -EINVAL;
 }
 
 long sys_mq_notify(struct task *t, const struct sysargs *a)

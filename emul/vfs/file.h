@@ -60,7 +60,7 @@ struct file_ops {
 	int (*host_fd)(struct file *f); /* a host descriptor that reads/writes the same data (sendfile, copy_file_range, splice); borrowed; -1 */
 	void (*fdinfo)(struct file *f, void *out_seq);         /* lines of /proc/PID/fdinfo/N after pos, flags, mnt_id; struct seq * of pseudo.h */
 	void (*describe)(struct file *f, char *buf, size_t size); /* readlink of /proc/PID/fd/N for files without a path: "pipe:[7]" */
-	/* A message of the kernel's for who reads it (netlink sockets; mq_notify(2) asks for that). -ENOBUFS; NULL: takes none. */
+	/* A message of the kernel's for who reads it (netlink sockets; mq_notify(2) asks for that). size 0: asks only. NULL, -EINVAL: it takes none. */
 	int (*deliver)(struct file *f, const void *msg, size_t size);
 	void (*release)(struct file *f);                       /* the last reference is gone: free the concrete object */
 };
