@@ -27,8 +27,14 @@
 #define STREAK 4                /* exits in close succession that wake the helper */
 #define CLOSE_NS 150000
 #define RING_PATIENCE_NS 25000  /* after a ring: calls that are worth polling for come sooner */
-#define MISSED_BACKOFF_NS 1000000 /* it came too late for a ring: its processor is not really free. Doubled with each */
-#define MISSED_MAX 8
+/*
+ * Coming too late for a call costs MISS points, each answer takes one off. With more than LATE the processor that seemed free is not, and
+ * gates do without the helper for a while, each time twice as long.
+ */
+#define MISS 16
+#define LATE 64
+#define LATE_BACKOFF_NS 2000000
+#define LATE_DOUBLINGS 8
 #define BUDGET_STEP 64          /* answers that double a gate's patience */
 
 static struct {
@@ -41,8 +47,9 @@ static struct {
 	_Atomic bool awake;
 	_Atomic int64_t not_before;  /* backing off until then */
 	_Atomic int in_guest;        /* vCPUs that run */
-	_Atomic unsigned misses;     /* late for so many rings in a row */
-	_Atomic int64_t no_rings_before;
+	_Atomic int lateness;        /* points */
+	_Atomic unsigned late;       /* times in a row that it was found late */
+	_Atomic int64_t shut_before; /* and gates leave at once until then */
 	_Atomic uint64_t served, rings;
 } helper = { .bell = -1 };
 
@@ -66,17 +73,19 @@ void helper_left(void)
 	atomic_fetch_sub(&helper.in_guest, 1);
 }
 
+static bool shut(void)
+{
+	int64_t until = atomic_load_explicit(&helper.shut_before, memory_order_relaxed);
+
+	return until && clock_now(CLOCK_MONOTONIC) < until;
+}
+
 enum slot_mode helper_mode(void)
 {
 	if (atomic_load(&helper.awake))
-		return SLOT_POLLED;
+		return shut() ? SLOT_CLOSED : SLOT_POLLED;
 	/* While it backs off from polling, a ring is still cheaper than an exit. */
-	if (!helper.rung || !may_run())
-		return SLOT_CLOSED;
-	if (atomic_load_explicit(&helper.misses, memory_order_relaxed) &&
-	    clock_now(CLOCK_MONOTONIC) < atomic_load_explicit(&helper.no_rings_before, memory_order_relaxed))
-		return SLOT_CLOSED;
-	return SLOT_RUNG;
+	return helper.rung && may_run() && !shut() ? SLOT_RUNG : SLOT_CLOSED;
 }
 
 static void ring(void)
@@ -93,11 +102,23 @@ static void note_miss(struct vcpu *v)
 	unsigned n;
 
 	slot_budget(v, 2, SPIN_MIN);
-	if (!*slot_word(v, RT_SLOT_BELL))
+	if (atomic_fetch_add_explicit(&helper.lateness, MISS, memory_order_relaxed) + MISS <= LATE)
 		return;
-	n = atomic_fetch_add_explicit(&helper.misses, 1, memory_order_relaxed);
-	atomic_store_explicit(&helper.no_rings_before, clock_now(CLOCK_MONOTONIC) + ((int64_t)MISSED_BACKOFF_NS << MIN(n, MISSED_MAX)),
+	atomic_store_explicit(&helper.lateness, 0, memory_order_relaxed);
+	n = atomic_fetch_add_explicit(&helper.late, 1, memory_order_relaxed);
+	atomic_store_explicit(&helper.shut_before, clock_now(CLOCK_MONOTONIC) + ((int64_t)LATE_BACKOFF_NS << MIN(n, LATE_DOUBLINGS)),
 			      memory_order_relaxed);
+}
+
+static void note_answers(unsigned n)
+{
+	int points = atomic_load_explicit(&helper.lateness, memory_order_relaxed);
+
+	atomic_fetch_add_explicit(&helper.served, n, memory_order_relaxed);
+	/* Misses that come between the two lines are forgotten: a guess anyway. */
+	atomic_store_explicit(&helper.lateness, n < (unsigned)points ? points - (int)n : 0, memory_order_relaxed);
+	if (n > LATE)
+		atomic_store_explicit(&helper.late, 0, memory_order_relaxed);
 }
 
 /* An exit for a call: if they come one upon the other, the helper is worth its core. */
@@ -114,7 +135,7 @@ void slot_note_exit(struct vcpu *v)
 	now = clock_now(CLOCK_MONOTONIC);
 	v->streak = now - v->last_exit < CLOSE_NS ? v->streak + 1 : 0;
 	v->last_exit = now;
-	if (v->streak < STREAK || backing_off(now) || !may_run())
+	if (v->streak < STREAK || backing_off(now) || !may_run() || shut())
 		return;
 	v->streak = 0;
 	ring();
@@ -247,7 +268,7 @@ static void poll_while_worth(struct machine *m)
 		if (++rounds % 32)
 			continue;
 		now = clock_now(CLOCK_MONOTONIC);
-		if (now - last > patience || !may_run())
+		if (now - last > patience || !may_run() || shut())
 			break;
 		if (now - window > WINDOW_NS) {
 			if (calls < WINDOW_CALLS) {
@@ -258,9 +279,7 @@ static void poll_while_worth(struct machine *m)
 			calls = 0;
 		}
 	}
-	atomic_fetch_add_explicit(&helper.served, total, memory_order_relaxed);
-	if (total)
-		atomic_store_explicit(&helper.misses, 0, memory_order_relaxed);
+	note_answers(total);
 }
 
 static void *helper_main(void *arg)
@@ -282,7 +301,7 @@ static void *helper_main(void *arg)
 		atomic_store(&helper.awake, false);
 		open_all(m);
 		/* What was posted before its gate saw this is still answered; what slips through leaves when its patience ends. */
-		atomic_fetch_add_explicit(&helper.served, poll_all(m), memory_order_relaxed);
+		note_answers(poll_all(m));
 	}
 	return NULL;
 }
