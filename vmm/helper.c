@@ -34,7 +34,7 @@
 #define MISS 16
 #define LATE 64
 #define LATE_BACKOFF_NS 2000000
-#define LATE_DOUBLINGS 8
+#define LATE_DOUBLINGS 3
 #define BUDGET_STEP 64          /* answers that double a gate's patience */
 
 static struct {
@@ -44,14 +44,16 @@ static struct {
 	int bell;                    /* eventfd; -1: there is no helper */
 	bool rung;                   /* gates can ring */
 	pthread_t thread;
+	_Atomic pid_t tid;
 	_Atomic bool awake;
+	_Atomic int avoids;          /* the processor that it may not run on; -1: none */
 	_Atomic int64_t not_before;  /* backing off until then */
 	_Atomic int in_guest;        /* vCPUs that run */
 	_Atomic int lateness;        /* points */
 	_Atomic unsigned late;       /* times in a row that it was found late */
 	_Atomic int64_t shut_before; /* and gates leave at once until then */
 	_Atomic uint64_t served, rings;
-} helper = { .bell = -1 };
+} helper = { .bell = -1, .avoids = -1 };
 
 static bool may_run(void)
 {
@@ -63,9 +65,30 @@ static bool backing_off(int64_t now)
 	return now < atomic_load_explicit(&helper.not_before, memory_order_relaxed);
 }
 
-void helper_entering(void)
+/*
+ * The scheduler wakes a thread where it ran last or where it was woken from, if processors share no cache: beside the vCPU that spins for
+ * it. So the sleeping helper is told beforehand to keep off the processor that a vCPU goes in on.
+ */
+static void keep_off(int cpu)
 {
-	atomic_fetch_add(&helper.in_guest, 1);
+	cpu_set_t free = helper.allowed;
+	pid_t tid = atomic_load_explicit(&helper.tid, memory_order_relaxed);
+
+	if (cpu < 0 || !tid || atomic_load_explicit(&helper.avoids, memory_order_relaxed) == cpu)
+		return;
+	CPU_CLR((size_t)cpu, &free);
+	if (CPU_COUNT(&free) > 0 && sched_setaffinity(tid, sizeof(free), &free) == 0)
+		atomic_store_explicit(&helper.avoids, cpu, memory_order_relaxed);
+}
+
+void helper_entering(struct vcpu *v)
+{
+	int cpu = sched_getcpu();
+
+	atomic_store_explicit(&v->host_cpu, cpu, memory_order_relaxed);
+	/* One that runs would have to be moved, which takes long. */
+	if (atomic_fetch_add(&helper.in_guest, 1) + 1 < helper.cpus && !atomic_load(&helper.awake))
+		keep_off(cpu);
 }
 
 void helper_left(void)
@@ -221,28 +244,21 @@ static void open_all(struct machine *m)
 			slot_open(m->vcpus[i], helper_mode());
 }
 
-/*
- * A wake-up often puts the helper on the processor that it was woken from, where the vCPU spins for it until its slice ends. It goes to
- * one where no vCPU runs.
- */
+/* The vCPU moved meanwhile: the helper goes to a processor where none runs. */
 static void step_aside(struct machine *m)
 {
 	unsigned n = atomic_load(&m->nready);
 	int here = sched_getcpu();
-	cpu_set_t free = helper.allowed;
-	bool crowded = false;
 
 	for (unsigned i = 0; i < n; i++) {
 		struct vcpu *v = m->vcpus[i];
-		int cpu = v ? atomic_load_explicit(&v->host_cpu, memory_order_relaxed) : -1;
 
-		if (cpu < 0 || atomic_load_explicit(&v->serve, memory_order_relaxed) == SERVE_OUT)
+		if (!v || atomic_load_explicit(&v->serve, memory_order_relaxed) == SERVE_OUT ||
+		    atomic_load_explicit(&v->host_cpu, memory_order_relaxed) != here)
 			continue;
-		CPU_CLR((size_t)cpu, &free);
-		crowded |= cpu == here;
+		keep_off(here);
+		return;
 	}
-	if (crowded && CPU_COUNT(&free) > 0)
-		(void)sched_setaffinity(0, sizeof(free), &free);
 }
 
 /* Polls as long as it pays. */
@@ -290,6 +306,7 @@ static void *helper_main(void *arg)
 
 	waiter_init(&w, false);
 	waiter_bind(&w);
+	atomic_store(&helper.tid, gettid());
 	for (;;) {
 		if (read(helper.bell, &count, sizeof(count)) < 0)
 			continue;

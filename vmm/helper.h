@@ -30,7 +30,7 @@ void slot_budget(struct vcpu *v, unsigned divide, uint64_t limit); /* divided, n
 unsigned slot_recount(struct vcpu *v);
 
 void helper_start(struct machine *m); /* once for the instance; the thread lives as long as it */
-void helper_entering(void);           /* a vCPU goes into the guest, and comes out of it */
+void helper_entering(struct vcpu *v); /* a vCPU goes into the guest, and comes out of it */
 void helper_left(void);
 enum slot_mode helper_mode(void);     /* for a vCPU that goes in now */
 

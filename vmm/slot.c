@@ -18,7 +18,6 @@
  */
 /* host syscalls: futex */
 #include <linux/futex.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -77,8 +76,7 @@ void slot_enter(struct vcpu *v)
 	if (!v->server)
 		return;
 	slot_state_set(v, RT_IDLE);
-	atomic_store_explicit(&v->host_cpu, sched_getcpu(), memory_order_relaxed);
-	helper_entering();
+	helper_entering(v);
 	atomic_store(&v->serve, SERVE_IN);
 	slot_open(v, helper_mode());
 }
