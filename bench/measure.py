@@ -13,6 +13,7 @@ import workloads
 
 CELL_SECONDS = 60
 APP_SECONDS = 180
+QUIET_PATIENCE = 2.0    # how long a cell waits for others to leave the processors
 SETTLE = 0.7    # until a program that waits has everything it needs
 
 
@@ -20,12 +21,19 @@ class Book:
     """Raw figures: mode -> result -> peer -> values, and units. What the JSON file holds."""
 
     def __init__(self, data=None):
-        self.data = data or {"machine": {}, "peers": {}, "absent": [], "units": {}, "modes": {}}
+        self.data = {"machine": {}, "peers": {}, "absent": [], "units": {}, "modes": {}, "busy": {}} | (data or {})
 
-    def begin(self, mode, names):
-        """Results that are measured again lose their old values."""
-        for name in names:
+    def begin(self, mode, test, results):
+        """A test that is measured again loses its old values."""
+        self.data["busy"].pop("%s %s" % (mode, test), None)
+        for name in results:
             self.data["modes"].setdefault(mode, {})[name] = {}
+
+    def note_busy(self, mode, test, busy):
+        """Counts the cells of a test, and those that began while the machine was busy."""
+        counts = self.data["busy"].setdefault("%s %s" % (mode, test), [0, 0])
+        counts[0] += busy
+        counts[1] += 1
 
     def add(self, mode, peer_name, result, value, unit):
         self.data["units"][result] = unit
@@ -39,29 +47,29 @@ class Book:
                 self.add(mode, peer_name, m[1], float(m[2]), m[3])
 
 
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
 class Run:
     """One call of bench/run."""
 
-    def __init__(self, book, present, work, rounds, seconds, verbose=True):
+    def __init__(self, book, present, work, rounds, seconds, append=False):
         self.book, self.peers, self.work = book, present, work
-        self.rounds, self.seconds, self.verbose = rounds, seconds, verbose
+        self.rounds, self.seconds, self.append = rounds, seconds, append
         self.known = workloads.results()
-
-    def say(self, text):
-        if self.verbose:
-            print(text, file=sys.stderr, flush=True)
 
     def group(self, mode, pin, group, only):
         """All rounds of one group of tests in one mode."""
         steps = [s for s in self.steps(group) if not only or s[1] in only or only & set(s[2] if s[0] == self.system else ())]
-        for how, name, what in steps:
-            self.book.begin(mode, what if how == self.system else [name])
+        for how, name, what in [] if self.append else steps:
+            self.book.begin(mode, name, what if how == self.system else [name])
         for r in range(self.rounds):
             begin = time.monotonic()
             for how, name, what in steps:
                 self.step(mode, pin, how, name, what)
             self.batch(mode, pin, steps)
-            self.say("%s, %s, round %d of %d: %.0f s" % (mode, group, r + 1, self.rounds, time.monotonic() - begin))
+            say("%s, %s, round %d of %d: %.0f s" % (mode, group, r + 1, self.rounds, time.monotonic() - begin))
 
     def steps(self, group):
         """(how it is measured, its name, results or argv) of the tests of a group."""
@@ -74,6 +82,7 @@ class Run:
     def step(self, mode, pin, how, name, what):
         for p in self.peers:
             if name not in p.skip and not (p.batch and how != self.start and how != self.memory):
+                self.book.note_busy(mode, name, not wait_for_quiet())
                 how(mode, pin, p, name, what)
 
     def batch(self, mode, pin, steps):
@@ -134,7 +143,26 @@ class Run:
 
     def failed(self, p, name, text):
         if not text.strip():
-            self.say("%s: %s failed or took too long" % (p.name, name))
+            say("%s: %s failed or took too long" % (p.name, name))
+
+
+def processor_times():
+    """(all, idle) so far, in ticks of all processors; what the host took away counts as busy."""
+    with open("/proc/stat") as f:
+        ticks = [int(w) for w in f.readline().split()[1:9]]
+    return sum(ticks), ticks[3] + ticks[4]
+
+
+def wait_for_quiet():
+    """Waits until others leave the processors idle; False if they do not."""
+    deadline = time.monotonic() + QUIET_PATIENCE
+    while time.monotonic() < deadline:
+        before = processor_times()
+        time.sleep(0.1)
+        after = processor_times()
+        if after[1] - before[1] >= 0.8 * (after[0] - before[0]):
+            return True
+    return False
 
 
 def pss(pid):

@@ -87,7 +87,7 @@ def text_tables(book):
     for mode, fig in all_figures(book):
         parts += [MODE_TITLES[mode], aligned(result_table(fig, [r for r in fig.median if fig.median[r]]))]
     if parts:
-        parts.append(aligned(mean_table(all_figures(book))))
+        parts += [aligned(mean_table(all_figures(book))), noise(book)]
     return "\n\n".join(parts) or "nothing measured"
 
 
@@ -106,7 +106,8 @@ inside the sandbox, by its own clock, so its start does not count; starts have t
 throughput against throughput the other way round: 1 is native speed, larger is slower. A test that a sandbox fails, or that takes
 longer than a minute, is shown as `-` and is left out of that sandbox's means, whose number of tests is in brackets; vmrun/gvisor
 is over the tests that both passed. "One processor" puts the sandbox with all its helpers on one processor (`taskset`): what an
-operation costs without help from another core. Memory is the sum of the shares (Pss) of all processes of the sandbox.
+operation costs without help from another core. Before a cell, the benchmark waits up to two seconds for the machine to be idle, and counts
+the cells for which it was not. Memory is the sum of the shares (Pss) of all processes of the sandbox.
 
 Not measured: disks (files are in the page cache or in memory, as each sandbox keeps them), networks beyond loopback, more than
 one instance at a time, machines with virtualisation hardware or more processors. PRoot and QEMU's user mode do not isolate: their calls go
@@ -115,12 +116,20 @@ round for all tests of a group, has one processor, and reads its files through h
 """
 
 
+def noise(book):
+    """How quiet the machine was."""
+    busy, cells = (sum(c[i] for c in book.data["busy"].values()) for i in (0, 1))
+    return "%d of %d cells began while other programs kept the processors busy%s." % \
+        (busy, cells, ": read the figures with care" if busy * 10 > cells else "")
+
+
 def machine_table(book):
     m, peers = book.data["machine"], book.data["peers"]
     lines = ["%s, %s processors, %s of memory, Linux %s, KVM: %s; measured %s." %
              (m.get("processor"), m.get("processors"), m.get("memory"), m.get("kernel"), m.get("kvm"), m.get("date")), ""]
     rows = [[p, peers[p]["version"], peers[p]["about"]] for p in sorted(peers, key=lambda p: ORDER.index(p) if p in ORDER else 99)]
     lines.append("| | version | |\n|---|---|---|\n" + "\n".join("| " + " | ".join(r) + " |" for r in rows))
+    lines += ["", noise(book)]
     if book.data["absent"]:
         lines += [""] + ["Not here: %s." % a for a in book.data["absent"]]
     return "\n".join(lines)

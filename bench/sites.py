@@ -377,7 +377,8 @@ def print_list(result, wanted):
             if wanted is None or any(w in s.func for w in wanted):
                 text = " ; ".join("%s %s" % (n.mnemonic, n.op_str) for n in list(s.before[-1:])) + "  |  " + \
                     " ; ".join("%s %s" % (n.mnemonic, n.op_str) for n in enough_after(s))
-                print("%8x %-34.34s %5s %-4s %-34s %s" % (s.addr, s.func, "-" if s.number is None else s.number, s.rules or "none", s.setter, text))
+                number = "-" if s.number is None else s.number
+                print("%8x %-34.34s %5s %-4s %-34s %s" % (s.addr, s.func, number, s.rules or "none", s.setter, text))
 
 
 def main():
