@@ -5,6 +5,10 @@
  * copied if there are few, or on a stack, since both sides are about to write to them; otherwise parent
  * and child share the frames read-only, and the first to write copies (cow.c). A page pinned for host
  * I/O is copied at once: the parent's must stay where the host writes.
+ *
+ * Other threads go on meanwhile, and the child must not see a later store without an earlier one of the same thread.
+ * Sharing keeps that: a store to a page that is frozen already waits for the lock we hold. Copying would not, so
+ * address spaces with several users are never copied.
  */
 #include <string.h>
 
@@ -45,7 +49,7 @@ static int share_pages(struct vma *c, gva_t gva, gpa_t gpa, uint64_t len)
 
 enum how { COPY, SHARE, LATER };
 
-static enum how how_page(struct vma *c, gpa_t gpa, gva_t gva, bool copy_anon)
+static enum how how_page(struct vma *c, gpa_t gpa, bool copy_anon)
 {
 	struct pool *pool = mm_pool(c->mm);
 	enum frame_kind kind = frame_kind(pool, gpa);
@@ -56,8 +60,6 @@ static enum how how_page(struct vma *c, gpa_t gpa, gva_t gva, bool copy_anon)
 	if (kind == FRAME_CACHE)
 		return SHARE;
 	if (frame_pinned(pool, gpa))
-		return COPY;
-	if ((c->flags & VMA_GROWSDOWN) && c->end - gva <= COPY_STACK_PAGES * PAGE_SIZE)
 		return COPY;
 	return copy_anon ? COPY : SHARE;
 }
@@ -72,15 +74,26 @@ static int freeze(struct vma *p, const struct leaf_run *run, uint64_t from, uint
 	return mm->ops->as_protect(mm->as, run->gva + from, to - from, run->prot & ~PROT_WRITE);
 }
 
-static int fork_run(struct vma *p, struct vma *c, const struct leaf_run *run, bool copy_anon)
+/* What may be copied instead of shared: nothing, stacks only, everything. */
+enum copy { COPY_NONE, COPY_STACKS, COPY_ALL };
+
+static bool copies_here(const struct vma *c, gva_t gva, enum copy copy)
+{
+	if (copy == COPY_STACKS)
+		return (c->flags & VMA_GROWSDOWN) && c->end - gva <= COPY_STACK_PAGES * PAGE_SIZE;
+	return copy == COPY_ALL && (c->prot & PROT_WRITE); /* nothing that is only read needs a copy */
+}
+
+static int fork_run(struct vma *p, struct vma *c, const struct leaf_run *run, enum copy copy)
 {
 	uint64_t i = 0, j;
 	int r = 0;
 
 	for (; i < run->len && r == 0; i = j) {
-		enum how how = how_page(c, run->gpa + i, run->gva + i, copy_anon);
+		enum how how = how_page(c, run->gpa + i, copies_here(c, run->gva + i, copy));
 
-		for (j = i + PAGE_SIZE; j < run->len && how_page(c, run->gpa + j, run->gva + j, copy_anon) == how;)
+		for (j = i + PAGE_SIZE;
+		     j < run->len && how_page(c, run->gpa + j, copies_here(c, run->gva + j, copy)) == how;)
 			j += PAGE_SIZE;
 		if (how == COPY)
 			r = copy_pages(c, run->gva + i, run->gpa + i, j - i);
@@ -92,7 +105,7 @@ static int fork_run(struct vma *p, struct vma *c, const struct leaf_run *run, bo
 	return r;
 }
 
-static int fork_pages(struct vma *p, struct vma *c, bool copy_anon)
+static int fork_pages(struct vma *p, struct vma *c, enum copy copy)
 {
 	struct leaf_run run;
 	int r = 0;
@@ -101,11 +114,9 @@ static int fork_pages(struct vma *p, struct vma *c, bool copy_anon)
 		return fill_special(c);
 	if (p->shared)
 		return 0;
-	/* Nothing that is only read needs a copy. */
-	copy_anon = copy_anon && (p->prot & PROT_WRITE);
 	p->cow = c->cow = true;
 	for (gva_t at = p->start; r == 0 && leaf_next(p->mm, at, p->end, &run); at = run.gva + run.len)
-		r = fork_run(p, c, &run, copy_anon);
+		r = fork_run(p, c, &run, copy);
 	return r;
 }
 
@@ -125,7 +136,7 @@ static void copy_facts(struct mm *mm, struct mm *c)
 	atomic_store(&c->limits.memlock, atomic_load(&mm->limits.memlock));
 }
 
-static int fork_vma(struct vma *p, struct mm *c, bool copy_anon)
+static int fork_vma(struct vma *p, struct mm *c, enum copy copy)
 {
 	struct vma *v;
 	int r;
@@ -142,13 +153,13 @@ static int fork_vma(struct vma *p, struct mm *c, bool copy_anon)
 	r = vma_insert(c, v);
 	if (r < 0 || (p->flags & VMA_WIPEONFORK))
 		return r;
-	return fork_pages(p, v, copy_anon);
+	return fork_pages(p, v, copy);
 }
 
 int mm_fork(struct mm *mm, struct mm **ret)
 {
 	struct mm *c = mm_new(mm->ph);
-	bool copy_anon;
+	enum copy copy;
 	struct vma *v;
 	int r = 0;
 
@@ -158,9 +169,9 @@ int mm_fork(struct mm *mm, struct mm **ret)
 	mm_lock_write(mm);
 	mm_lock_write(c);
 	copy_facts(mm, c);
-	copy_anon = mm->rss[FRAME_ANON] <= COPY_ALL_PAGES;
+	copy = mm_is_shared(mm) ? COPY_NONE : mm->rss[FRAME_ANON] <= COPY_ALL_PAGES ? COPY_ALL : COPY_STACKS;
 	RB_FOREACH(v, vma_tree, &mm->vmas) {
-		r = fork_vma(v, c, copy_anon);
+		r = fork_vma(v, c, copy);
 		if (r < 0)
 			break;
 	}
