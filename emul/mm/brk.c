@@ -27,7 +27,7 @@ static int grow(struct mm *mm, gva_t from, gva_t to)
 	if (mm->def_flags & VMA_LOCKED)
 		fault_populate(mm, from, to, 0);
 	else
-		fill_ahead(v, from, to, false);
+		fill_brk(v, from, to);
 	return 0;
 }
 

@@ -11,15 +11,19 @@
 
 #define COPY_WINDOW 16u /* pages of a forked area copied at once */
 
-/* The page is there and must be copied before it is written. */
+/* The page is there and must be copied before it is written: a forked one, or one of a file that is written all over. */
 static bool is_shared_copy(struct vma *v, gva_t page, gpa_t *ret_gpa)
 {
 	struct as_mapping m;
+	enum frame_kind kind;
 
 	if (!v->mm->ops->as_lookup(v->mm->as, page, &m) || (m.prot & PROT_WRITE))
 		return false;
 	*ret_gpa = m.gpa;
-	return frame_kind(mm_pool(v->mm), m.gpa) == FRAME_ANON && !frame_exclusive(mm_pool(v->mm), m.gpa);
+	kind = frame_kind(mm_pool(v->mm), m.gpa);
+	if (kind == FRAME_CACHE)
+		return fill_copies_data(v);
+	return kind == FRAME_ANON && !frame_exclusive(mm_pool(v->mm), m.gpa);
 }
 
 /* The pages around that are in the same state, at most COPY_WINDOW with this one. */

@@ -15,7 +15,11 @@
 #define LONE_HUGE_MAX 16u       /* 2 MiB leaves for touches with nothing beside them: bounds what a sparse program gets */
 #define AROUND ((uint64_t)512 << 10)    /* present pages of an object mapped with a fault, each way */
 #define SMALL_DATA (64 * PAGE_SIZE)     /* private writable maps of files up to here are copied at the first touch */
+#define DATA_MAX (8 * SMALL_DATA)       /* and those of host files up to here */
 #define AHEAD_MAX (WINDOW_MIN * PAGE_SIZE) /* small maps are filled when made */
+#define TEXT_AHEAD ((uint64_t)8 << 20)  /* present pages of programs mapped at once */
+#define BRK_AHEAD (64 * PAGE_SIZE)      /* what the heap grows by is touched now */
+#define WINDOW_GROWTH 4u
 #define EXACT_RUN 32u           /* single pages in sequence before windows are tried all the same */
 #define COPY_AHEAD 4u           /* pages copied with a written one in larger maps */
 
@@ -91,11 +95,11 @@ static void choose_window(struct vma *v, gva_t page, gva_t *ret_from, gva_t *ret
 
 	v->run = page == v->seq_end ? v->run + 1 : 0;
 	if (v->flags & VMA_X_EXACT) /* no more than it asks for, until it has asked in sequence for long */
-		v->window = v->run < EXACT_RUN ? 1 : MIN(v->window * 2, WINDOW_MAX);
+		v->window = v->run < EXACT_RUN ? 1 : MIN(v->window * WINDOW_GROWTH, WINDOW_MAX);
 	else if (!pool_plenty(mm_pool(v->mm)))
 		v->window = WINDOW_TIGHT;
 	else if (v->window && (page == v->seq_end || page + PAGE_SIZE == v->seq_start))
-		v->window = MIN(v->window * 2, WINDOW_MAX);
+		v->window = MIN(v->window * WINDOW_GROWTH, WINDOW_MAX);
 	else
 		v->window = WINDOW_MIN;
 	/* Windows are aligned: touches going either way, or at random, find whole ones. */
@@ -236,15 +240,21 @@ static int copy_range(struct vma *v, gva_t from, gva_t to)
 	return 0;
 }
 
+/* Is all of v about to be written, a page soon after the other? Small maps, and the data of programs and libraries. */
+bool fill_copies_data(const struct vma *v)
+{
+	return v->end - v->start <= SMALL_DATA || (v->obj && v->obj->host_id.ino && v->end - v->start <= DATA_MAX);
+}
+
 /* A private writable map: the program gets its own copy at once, with some neighbours. */
 static int copy_object(struct vma *v, gva_t page)
 {
-	uint64_t window = WINDOW_MIN * PAGE_SIZE;
+	uint64_t window = v->end - v->start <= SMALL_DATA ? WINDOW_MIN * PAGE_SIZE : SMALL_DATA;
 	gva_t from = page, to = MIN(page + COPY_AHEAD * PAGE_SIZE, v->end);
 
 	if (v->flags & VMA_X_EXACT) {
 		to = page + PAGE_SIZE;
-	} else if (v->end - v->start <= SMALL_DATA) {
+	} else if (fill_copies_data(v)) {
 		from = MAX(page - page % window, v->start);
 		to = MIN(page - page % window + window, v->end);
 	}
@@ -257,7 +267,7 @@ int fill_object(struct vma *v, gva_t page, bool write)
 {
 	bool copy = !v->shared && (v->prot & PROT_WRITE);
 
-	if (copy && (write || v->end - v->start <= SMALL_DATA))
+	if (copy && (write || fill_copies_data(v)))
 		return copy_object(v, page);
 	return map_object(v, page);
 }
@@ -283,8 +293,14 @@ void fill_ahead(struct vma *v, gva_t from, gva_t to, bool fixed)
 		if (write && to - from <= AHEAD_MAX && !(v->flags & VMA_NORESERVE))
 			fill_anon_range(v, from, to);
 	} else if (fixed && !v->shared && !write) {
-		map_present(v, from, MIN(to, from + 4 * AROUND));
-	} else if (fixed && !v->shared && v->end - v->start <= SMALL_DATA) {
+		map_present(v, from, MIN(to, from + TEXT_AHEAD));
+	} else if (fixed && !v->shared && fill_copies_data(v)) {
 		copy_range(v, from, MIN(to, from + AHEAD_MAX));
 	}
+}
+
+void fill_brk(struct vma *v, gva_t from, gva_t to)
+{
+	if (!(v->flags & VMA_X_EXACT) && to - from <= BRK_AHEAD && pool_plenty(mm_pool(v->mm)))
+		fill_anon_range(v, from, to);
 }

@@ -146,6 +146,8 @@ int fill_anon_range(struct vma *v, gva_t from, gva_t to); /* as far as it goes; 
 int fill_object(struct vma *v, gva_t addr, bool write);
 int fill_special(struct vma *v);                    /* the whole area */
 void fill_ahead(struct vma *v, gva_t from, gva_t to, bool fixed); /* right after mmap: what is known to be touched soon */
+void fill_brk(struct vma *v, gva_t from, gva_t to); /* right after brk: likewise */
+bool fill_copies_data(const struct vma *v);
 int cow_break(struct vma *v, gva_t addr, bool force); /* the page is present, not writable, and private */
 int stack_grow(struct mm *mm, struct vma *v, gva_t addr);
 /* The area for an access, after growing the stack if that is what it takes. NULL: *ret_code is SEGV_*. */
