@@ -194,6 +194,8 @@ void vcpu_give_back(struct vcpu *v)
 	if (!v || v->broken) /* a broken one stays as it is: KVM takes no vCPU away */
 		return;
 	m = v->m;
+	if (here == v)
+		here = NULL; /* a late kick is not for its next owner */
 	slot_set_server(v, NULL, NULL, NULL);
 	vcpu_set_root(v, NULL);
 	mutex_lock(&m->pool_lock);

@@ -245,6 +245,7 @@ static int copy_task(struct task *t, const struct clone_request *rq, struct proc
 	c->policy = t->policy;
 	c->priority = t->priority;
 	c->nice = t->nice;
+	c->host_tuned = t->host_tuned;
 	mutex_unlock(&t->lock);
 	reset_on_fork(c);
 	c->fsc.cred = c->cred;
@@ -396,8 +397,8 @@ static long launch(struct task *t, struct task *c, const struct clone_request *r
 		r = task_prepare_thread(c, xstate);
 	tid = r < 0 ? r : publish(t, c, rq, (pid_t)want, event || (rq->flags & CLONE_PTRACE));
 	if (tid < 0) {
-		if (c->start)
-			task_release_thread(c, false);
+		if (c->host)
+			task_cancel_thread(c);
 		if (fd >= 0)
 			fdtab_unreserve(t->fds, fd);
 		return tid;
@@ -412,7 +413,7 @@ static long launch(struct task *t, struct task *c, const struct clone_request *r
 		vfork = vfork_get(c->proc->vfork);
 	if (c->proc != t->proc)
 		proc_cpu_limit_changed(c->proc);
-	task_release_thread(c, true);
+	task_release_thread(c);
 	if (event)
 		trace_event(t, event, (unsigned long)tid);
 	if (vfork) {

@@ -40,9 +40,10 @@ void task_answers_cred(struct task *t);           /* own thread; its credentials
 void task_answers_parent_locked(struct proc *p); /* p got another parent; tasks_lock held */
 
 /* --- start.c: host threads ----------------------------------------------------------------------------- */
-/* Makes t's host thread with a vCPU; xstate (owned, may be NULL) is loaded into it. It waits. 0, -EAGAIN, -ENOMEM. */
+/* Gets a host thread and a vCPU for t; xstate (owned, may be NULL) is loaded into it. 0, -EAGAIN, -ENOMEM. Then one of: */
 int task_prepare_thread(struct task *t, void *xstate);
-void task_release_thread(struct task *t, bool run); /* runs, or ends without having run */
+void task_release_thread(struct task *t); /* it runs */
+void task_cancel_thread(struct task *t);  /* it does not: thread and vCPU go back */
 
 /* --- exit.c ---------------------------------------------------------------------------------------------- */
 void task_teardown(struct task *t);              /* own thread, after task_run() */
@@ -81,7 +82,8 @@ void proc_notify_tracer_locked(struct task *t, int why);
 bool proc_ignores_children(struct proc *p);      /* SIGCHLD ignored, or SA_NOCLDWAIT: no zombies are left to it */
 
 /* --- usage.c ------------------------------------------------------------------------------------------------------ */
-uint64_t task_cpu_ns(struct task *t);            /* CPU time of its host thread; 0 if it has none any more */
+void usage_thread_begins(struct task *t);        /* own thread, before anything else */
+uint64_t task_cpu_ns(struct task *t);            /* CPU time on its host thread; 0 if it has none any more */
 uint64_t task_cpu_user_locked(struct task *t);   /* the part of it in user mode; brings t->utime_ns, stime_ns up to date; t->proc->lock held */
 void proc_cpu_locked(struct proc *p, uint64_t *ret_user, uint64_t *ret_total); /* dead threads included; p->lock held */
 void usage_thread_gone_locked(struct task *t);   /* own thread: adds itself to p->dead_threads; p->lock held */

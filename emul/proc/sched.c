@@ -51,6 +51,7 @@ long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set)
 	CPU_AND(&both, set, &t->env->cpus);
 	if (!CPU_COUNT(&both))
 		return -EINVAL;
+	atomic_store(&target->host_tuned, true);
 	if (host_tid(target))
 		r = HOST(sched_setaffinity(host_tid(target), sizeof(both), &both));
 	if (r < 0)
@@ -119,6 +120,7 @@ long sched_setscheduler_call(struct task *t, pid_t pid, int policy, int priority
 		return r;
 	if (!same_owner(t, target) || (is_realtime(plain) && !may_realtime(t, target, priority)))
 		return -EPERM;
+	atomic_store(&target->host_tuned, true);
 	if (host_tid(target)) {
 		r = HOST(sched_setscheduler(host_tid(target), policy, &sp));
 		if (r < 0) /* remembered all the same: the host keeps its threads ordinary */
@@ -191,6 +193,7 @@ static long set_one(struct task *t, struct task *each, void *ctx)
 	if (nice < each->nice && !cred_capable(t->fsc.cred, CAP_SYS_NICE) &&
 	    (uint64_t)(20 - nice) > proc_rlimit(each->proc, RLIMIT_NICE))
 		return -EACCES;
+	atomic_store(&each->host_tuned, true);
 	if (host_tid(each))
 		r = HOST(setpriority(PRIO_PROCESS, (id_t)host_tid(each), nice));
 	if (r < 0)

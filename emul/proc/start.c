@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Host threads. Each task runs on one of its own, with a vCPU from the pool. clone(2) must know whether
- * the new task can have both before anybody sees it: so both are made first, the vCPU by the parent's thread, and
- * the new thread waits to be released. The parent waits for nothing.
+ * the new task can have both before anybody sees it: so both are got first, and the thread waits for its task.
+ * The parent waits for nothing.
+ *
+ * Threads whose task has ended wait for another one: making and ending a host thread costs more than all else in a small
+ * fork. A thread that the host treats in a special way (affinity, policy, nice: task->host_tuned) is not used again, and a
+ * task whose parent runs on such a thread gets a new one, which inherits that from the parent's.
  */
 /* host syscalls: clone3 rt_sigprocmask mmap munmap mprotect */
 #include <linux/ptrace.h>
@@ -19,50 +23,73 @@
 #else
 #define HOST_STACK ((size_t)256 << 10)
 #endif
+#define IDLE_MAX 32 /* threads that wait */
 
-enum start_state { PREPARED, RUN, CANCELLED };
-
-struct task_start {
-	struct task *task; /* the new thread's reference */
+struct host_thread {
+	struct list node;  /* idle_lock */
 	struct mutex lock;
 	struct waitq wq;
-	/* lock: */
-	enum start_state state;
-	unsigned users; /* parent and child; the last one frees */
+	struct task *job;  /* lock: with a reference, which the thread takes over */
 };
 
-static void start_put(struct task_start *s)
-{
-	bool last;
+static struct mutex idle_lock = MUTEX_INIT;
+static struct list idle = LIST_INIT(idle); /* idle_lock */
+static unsigned nidle;                     /* idle_lock */
 
-	mutex_lock(&s->lock);
-	last = --s->users == 0;
-	mutex_unlock(&s->lock);
-	if (!last)
-		return;
-	waitq_fini(&s->wq);
-	mutex_fini(&s->lock);
-	free(s);
+static void host_thread_free(struct host_thread *h)
+{
+	waitq_fini(&h->wq);
+	mutex_fini(&h->lock);
+	free(h);
 }
 
-static void set_state(struct task_start *s, enum start_state state)
+/* false: there are enough already. */
+static bool become_idle(struct host_thread *h)
 {
-	mutex_lock(&s->lock);
-	s->state = state;
-	waitq_wake(&s->wq, 0);
-	mutex_unlock(&s->lock);
+	bool yes;
+
+	mutex_lock(&idle_lock);
+	yes = nidle < IDLE_MAX;
+	if (yes) {
+		list_add(&idle, &h->node);
+		nidle++;
+	}
+	mutex_unlock(&idle_lock);
+	return yes;
 }
 
-static enum start_state wait_state(struct task_start *s)
+static struct host_thread *take_idle(void)
 {
-	enum start_state state;
+	struct host_thread *h = NULL;
 
-	mutex_lock(&s->lock);
-	while (s->state == PREPARED)
-		waitq_sleep_uninterruptible(&s->wq, &s->lock, FOREVER);
-	state = s->state;
-	mutex_unlock(&s->lock);
-	return state;
+	mutex_lock(&idle_lock);
+	if (nidle) {
+		h = list_entry(idle.next, struct host_thread, node);
+		list_del(&h->node);
+		nidle--;
+	}
+	mutex_unlock(&idle_lock);
+	return h;
+}
+
+static void give_job(struct host_thread *h, struct task *t)
+{
+	mutex_lock(&h->lock);
+	h->job = task_get(t);
+	waitq_wake(&h->wq, 0);
+	mutex_unlock(&h->lock);
+}
+
+static struct task *wait_job(struct host_thread *h)
+{
+	struct task *t;
+
+	mutex_lock(&h->lock);
+	while (!h->job)
+		waitq_sleep_uninterruptible(&h->wq, &h->lock, FOREVER);
+	t = steal(h->job);
+	mutex_unlock(&h->lock);
+	return t;
 }
 
 static int take_vcpu(struct task *t, const void *xstate)
@@ -74,11 +101,10 @@ static int take_vcpu(struct task *t, const void *xstate)
 	if (r < 0)
 		return r;
 	r = pf->ops->vcpu_attach(v, t->mm ? mm_aspace(t->mm) : NULL);
-	if (r == 0) {
+	if (r == 0 && xstate)
+		r = pf->ops->vcpu_set_xstate(v, xstate);
+	else if (r == 0)
 		pf->ops->vcpu_reset_xstate(v); /* what its last task left in it */
-		if (xstate)
-			r = pf->ops->vcpu_set_xstate(v, xstate);
-	}
 	if (r < 0) {
 		pf->ops->vcpu_put(v);
 		return r;
@@ -111,30 +137,37 @@ static void drop_vcpu(struct task *t)
 		t->env->platform->ops->vcpu_put(v);
 }
 
-static void *thread_main(void *arg)
+static void run_job(struct task *t)
 {
-	struct task_start *s = arg;
-	struct task *t = s->task;
-	bool go;
-
+	usage_thread_begins(t);
 	waiter_bind(&t->waiter);
 	task_set_current(t);
-	go = wait_state(s) == RUN;
-	start_put(s);
-	if (go)
-		run(t);
-	else
-		drop_vcpu(t);
+	run(t);
 	task_set_current(NULL);
 	waiter_bind(NULL);
-	task_put(t);
+}
+
+static void *thread_main(void *arg)
+{
+	struct host_thread *h = arg;
+	bool again = true;
+
+	while (again) {
+		struct task *t = wait_job(h);
+
+		run_job(t);
+		again = !atomic_load(&t->host_tuned) && become_idle(h);
+		task_put(t);
+	}
+	host_thread_free(h);
 	return NULL;
 }
 
 /* Only the kick, and what the VMM's own faults raise, reach a task's thread. */
-static int spawn(struct task *t, struct task_start *s)
+static int spawn(struct host_thread *h)
 {
 	pthread_attr_t attr;
+	pthread_t thread;
 	sigset_t mask, old;
 	int r;
 
@@ -150,46 +183,61 @@ static int spawn(struct task *t, struct task_start *s)
 	pthread_attr_setstacksize(&attr, HOST_STACK);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_sigmask(SIG_SETMASK, &mask, &old);
-	r = pthread_create(&t->thread, &attr, thread_main, s);
+	r = pthread_create(&thread, &attr, thread_main, h);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	return -r;
 }
 
-int task_prepare_thread(struct task *t, void *xstate)
+static struct host_thread *new_thread(void)
 {
-	struct task_start *s = calloc(1, sizeof(*s));
-	int r = s ? take_vcpu(t, xstate) : -ENOMEM;
+	struct host_thread *h = calloc(1, sizeof(*h));
+	int r;
 
-	free(xstate);
-	if (r < 0) {
-		free(s);
-		return r == -ENOMEM ? r : -EAGAIN;
-	}
-	mutex_init(&s->lock);
-	waitq_init(&s->wq);
-	s->users = 2;
-	s->task = task_get(t);
-	t->start = s;
-	r = spawn(t, s);
+	if (!h)
+		return NULL;
+	list_init(&h->node);
+	mutex_init(&h->lock);
+	waitq_init(&h->wq);
+	r = spawn(h);
 	if (r < 0) {
 		log_dbg(PROC, "no thread for a new task: %d", r);
-		task_put(t);
-		start_put(s); /* for the thread that is not there */
-		start_put(s);
-		t->start = NULL;
-		drop_vcpu(t);
-		return -EAGAIN;
+		host_thread_free(h);
+		return NULL;
 	}
-	return 0;
+	return h;
 }
 
-void task_release_thread(struct task *t, bool go)
+int task_prepare_thread(struct task *t, void *xstate)
 {
-	struct task_start *s = steal(t->start);
+	int r = take_vcpu(t, xstate);
 
-	set_state(s, go ? RUN : CANCELLED);
-	start_put(s);
+	free(xstate);
+	if (r < 0)
+		return r == -ENOMEM ? r : -EAGAIN;
+	t->host = atomic_load(&t->host_tuned) ? NULL : take_idle();
+	if (!t->host)
+		t->host = new_thread();
+	if (t->host)
+		return 0;
+	drop_vcpu(t);
+	return -EAGAIN;
+}
+
+void task_release_thread(struct task *t)
+{
+	give_job(steal(t->host), t);
+}
+
+void task_cancel_thread(struct task *t)
+{
+	struct host_thread *h = steal(t->host);
+
+	drop_vcpu(t);
+	mutex_lock(&idle_lock);
+	list_add(&idle, &h->node); /* one too many does not matter */
+	nidle++;
+	mutex_unlock(&idle_lock);
 }
 
 int task_start(struct task *t)
@@ -197,6 +245,6 @@ int task_start(struct task *t)
 	int r = task_prepare_thread(t, NULL);
 
 	if (r == 0)
-		task_release_thread(t, true);
+		task_release_thread(t);
 	return r;
 }

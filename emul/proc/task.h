@@ -65,7 +65,6 @@ struct task {
 	pid_t tid;                      /* changes only in exec by a non-leader */
 	struct proc *proc;              /* counted */
 	struct instance_env *env;
-	pthread_t thread;
 
 	/* only its own thread */
 	struct vcpu *vcpu;
@@ -86,7 +85,8 @@ struct task {
 	bool in_vfork;                  /* waits for a child that uses our mm */
 	struct trap_facts { uint64_t trapno, err, cr2; } trap; /* of the last exception, for signal frames */
 	void *xstate;                   /* scratch for signal frames, platform->xstate_size bytes; NULL until needed */
-	struct task_start *start;       /* start.c: until its host thread runs */
+	struct host_thread *host;       /* start.c: until its host thread runs */
+	uint64_t base_cpu_ns, base_user_ns, base_sys_ns; /* what its host thread had used before; set once, by that thread */
 
 	struct waiter waiter;           /* its own lock-free protocol */
 
@@ -111,6 +111,7 @@ struct task {
 	struct cred *cred;              /* the same as fsc.cred */
 	cpu_set_t affinity;
 	int policy, priority, nice;
+	_Atomic bool host_tuned;        /* its host thread is not like others: affinity, policy, nice, I/O priority; inherited */
 	unsigned long timer_slack;
 	int pdeath_signal;
 	_Atomic uint64_t utime_ns, stime_ns, minflt, majflt; /* statistics */

@@ -15,10 +15,29 @@
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/timers.h"
 
+#define NS_PER_TICK 10000000u
+
 /* The kernel's name for the CPU clock of a thread: MAKE_THREAD_CPUCLOCK(tid, CPUCLOCK_SCHED). */
 static clockid_t thread_clock(int tid)
 {
 	return (clockid_t)(~(unsigned)tid << 3 | 6);
+}
+
+static uint64_t timeval_ns(struct timeval tv)
+{
+	return (uint64_t)tv.tv_sec * NS_PER_SEC + (uint64_t)tv.tv_usec * 1000;
+}
+
+/* A host thread serves one task after the other. */
+void usage_thread_begins(struct task *t)
+{
+	struct rusage ru;
+
+	t->base_cpu_ns = (uint64_t)clock_now(CLOCK_THREAD_CPUTIME_ID);
+	if (getrusage(RUSAGE_THREAD, &ru) < 0)
+		return;
+	t->base_user_ns = timeval_ns(ru.ru_utime);
+	t->base_sys_ns = timeval_ns(ru.ru_stime);
 }
 
 uint64_t task_cpu_ns(struct task *t)
@@ -28,17 +47,24 @@ uint64_t task_cpu_ns(struct task *t)
 
 	if (!tid || clock_gettime(thread_clock(tid), &ts) < 0)
 		return 0;
-	return (uint64_t)timespec_ns(&ts);
+	return (uint64_t)timespec_ns(&ts) - t->base_cpu_ns;
 }
 
-/* Sampled user and system ticks of a host thread. */
-static bool read_ticks(int tid, unsigned long *user, unsigned long *sys)
+/* User and system time of a host thread as the host splits it, in ns. */
+static bool read_split(struct task *t, uint64_t *user, uint64_t *sys)
 {
 	char name[64], buf[1024], *p;
+	unsigned long u, s;
+	struct rusage ru;
 	ssize_t n;
 	int fd;
 
-	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
+	if (task_current() == t && getrusage(RUSAGE_THREAD, &ru) == 0) {
+		*user = timeval_ns(ru.ru_utime);
+		*sys = timeval_ns(ru.ru_stime);
+		return true;
+	}
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", atomic_load(&t->waiter.tid));
 	fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
@@ -48,20 +74,32 @@ static bool read_ticks(int tid, unsigned long *user, unsigned long *sys)
 		return false;
 	buf[n] = '\0';
 	p = strrchr(buf, ')');
-	return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", user, sys) == 2;
+	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &u, &s) != 2)
+		return false;
+	*user = (uint64_t)u * NS_PER_TICK;
+	*sys = (uint64_t)s * NS_PER_TICK;
+	return true;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
 }
 
 uint64_t task_cpu_user_locked(struct task *t)
 {
 	uint64_t user = atomic_load(&t->utime_ns), sys = atomic_load(&t->stime_ns), total = task_cpu_ns(t);
-	unsigned long uticks = 0, sticks = 0;
-	uint64_t share = 0;
+	uint64_t u, s, share = 0;
 
 	mutex_assert_held(&t->proc->lock);
 	if (user + sys >= total)
 		return user;
-	if (read_ticks(atomic_load(&t->waiter.tid), &uticks, &sticks) && sticks)
-		share = (uint64_t)((__int128)total * sticks / (uticks + sticks));
+	if (read_split(t, &u, &s)) {
+		u = less(u, t->base_user_ns);
+		s = less(s, t->base_sys_ns);
+		if (s)
+			share = (uint64_t)((__int128)total * s / (u + s));
+	}
 	sys = MIN(MAX(sys, share), total - user);
 	atomic_store(&t->utime_ns, total - sys);
 	atomic_store(&t->stime_ns, sys);

@@ -334,6 +334,7 @@ long sys_ioprio_set(struct task *t, const struct sysargs *a)
 	if (!may_set(t, target))
 		return -EPERM;
 	if (tid) {
+		atomic_store(&(target ? target : t)->host_tuned, true);
 		r = HOST(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, tid, arg_int(a, 2)));
 		if (r < 0)
 			log_dbg(PROC, "host refuses I/O priority %#x: %ld", arg_int(a, 2), r);
