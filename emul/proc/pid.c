@@ -252,6 +252,16 @@ struct task *proc_thread_next(struct proc *p, pid_t *tid)
 	return best;
 }
 
+pid_t pid_last(void)
+{
+	pid_t pid;
+
+	mutex_lock(&tasks_lock);
+	pid = last_pid;
+	mutex_unlock(&tasks_lock);
+	return pid;
+}
+
 unsigned tasks_count(void)
 {
 	unsigned n;

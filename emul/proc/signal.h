@@ -59,6 +59,7 @@ struct deadline;
 long signal_timedwait(struct task *t, sigmask_t set, const struct deadline *d, siginfo_t *ret); /* signal number, -EAGAIN, -EINTR, */
 /* Takes the next pending signal of a set without waiting (signalfd). false: none. */
 bool signal_dequeue(struct task *t, sigmask_t set, siginfo_t *ret);
+long signal_queued(void);             /* entries of all queues: what RLIMIT_SIGPENDING counts */
 sigmask_t signal_pending_raw(struct task *t); /* pending for the task or its process, blocked or not */
 /* signalfd: wait queue that is woken whenever a signal is queued to this process. */
 struct waitq *signal_waitq(struct proc *p);

@@ -34,6 +34,11 @@ struct sigqueue *sigqueue_new_locked(struct proc *p, int sig, bool forced)
 	return q;
 }
 
+long signal_queued(void)
+{
+	return atomic_load(&queued);
+}
+
 void sigqueue_free(struct sigqueue *q)
 {
 	list_del(&q->node);

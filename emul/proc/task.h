@@ -235,6 +235,7 @@ struct proc *proc_find(pid_t pid);      /* with a reference */
 struct proc *proc_next(pid_t *pid);
 struct task *proc_thread_next(struct proc *p, pid_t *tid); /* likewise the threads of one process */
 unsigned tasks_count(void);             /* live threads, for loadavg and limits */
+pid_t pid_last(void);                   /* the id given out last */
 pid_t task_ppid(struct task *t);
 struct mm *task_get_mm(struct task *t); /* references for other threads; NULL when it has none any more */
 struct fdtab *task_get_fds(struct task *t);

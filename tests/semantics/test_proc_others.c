@@ -270,6 +270,29 @@ static void others_may_not_look_at_everything(void **state)
 	end_child(hidden);
 }
 
+static int open_own_descriptor(void)
+{
+	char buf[64];
+	int fd;
+
+	if (setresgid(1234, 1234, 1234) < 0 || setresuid(1234, 1234, 1234) < 0 || dup2(open("/dev/null", O_RDWR), 50) < 0)
+		return 99;
+	fd = open("/proc/self/fd/50", O_WRONLY);
+	if (fd < 0 || readlink("/proc/self/fd/50", buf, sizeof(buf)) < 0)
+		return 1;
+	return open("/proc/self/environ", O_RDONLY) < 0 && errno == EACCES ? 0 : 2;
+}
+
+static void ones_own_descriptors_are_ones_own(void **state)
+{
+	pid_t pid;
+
+	if (getuid() != 0)
+		skip();
+	pid = free_child(open_own_descriptor);
+	WAIT_FOR(pid, EXITED(0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +304,7 @@ int main(void)
 		cmocka_unit_test(sleeping_is_counted),
 		cmocka_unit_test(its_directory_names_it_for_signals),
 		cmocka_unit_test(others_may_not_look_at_everything),
+		cmocka_unit_test(ones_own_descriptors_are_ones_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

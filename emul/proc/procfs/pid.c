@@ -38,8 +38,11 @@ void task_node_owner(struct pnode *n, struct statx *st)
 {
 	AUTO(cred) c = task_get_cred(task_node(n)->task);
 
-	/* task_dump_owner(): what is in the directories that all may read does not say more than their names. */
-	if (!c || (!task_node(n)->task->proc->dumpable && st->stx_mode != (S_IFDIR | 0555)))
+	/*
+	 * task_dump_owner(): what is in the directories that all may read does not say more than their names. A process may
+	 * always walk through its own fd/ (proc_fd_permission()); for others of its user each link there is checked.
+	 */
+	if (!c || (!task_node(n)->task->proc->dumpable && st->stx_mode != (S_IFDIR | 0555) && st->stx_mode != (S_IFDIR | 0500)))
 		return;
 	st->stx_uid = c->euid;
 	st->stx_gid = c->egid;

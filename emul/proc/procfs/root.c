@@ -75,6 +75,26 @@ static int show_meminfo(struct pnode *n, struct fs_ctx *c, struct seq *out)
 	return 0;
 }
 
+/* Threads that run, the reader included. */
+static unsigned running_count(void)
+{
+	unsigned n = 0;
+	pid_t pid = 0;
+	struct proc *p;
+
+	for (; (p = proc_next(&pid)); pid++) {
+		struct task *t;
+		pid_t tid = 0;
+
+		for (; (t = proc_thread_next(p, &tid)); tid++) {
+			n += task_state_char(t) == 'R';
+			task_put(t);
+		}
+		proc_put(p);
+	}
+	return MAX(n, 1u);
+}
+
 /* The host's load, our own threads and last pid. */
 static int show_loadavg(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
@@ -82,7 +102,7 @@ static int show_loadavg(struct pnode *n, struct fs_ctx *c, struct seq *out)
 
 	if (getloadavg(load, 3) < 0)
 		return -EIO;
-	seq_printf(out, "%.2f %.2f %.2f 1/%u %d\n", load[0], load[1], load[2], tasks_count(), c->tid);
+	seq_printf(out, "%.2f %.2f %.2f %u/%u %d\n", load[0], load[1], load[2], running_count(), tasks_count(), pid_last());
 	return 0;
 }
 

@@ -270,7 +270,7 @@ int show_status(struct pnode *n, struct fs_ctx *c, struct seq *out)
 	seq_printf(out, "NStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\nKthread:\t0\n", f.tgid, f.pid, f.pgid, f.sid);
 	show_memory(out, &f);
 	seq_printf(out, "CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff\nThreads:\t%u\n", f.threads);
-	seq_printf(out, "SigQ:\t0/%llu\n", (ull)proc_rlimit(t->proc, RLIMIT_SIGPENDING));
+	seq_printf(out, "SigQ:\t%ld/%llu\n", signal_queued(), (ull)proc_rlimit(t->proc, RLIMIT_SIGPENDING));
 	seq_printf(out, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
 		   (ull)f.pending, (ull)f.shared_pending, (ull)f.blocked, (ull)f.ignored, (ull)f.caught);
 	show_caps(out, t);
