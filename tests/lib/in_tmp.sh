@@ -6,5 +6,6 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/vmrun-test.XXXXXX") || exit 99
 trap 'cd / && rm -rf "$dir"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+chmod 777 "$dir" # some programs run as somebody else
 cd "$dir" || exit 99
 "$@"
