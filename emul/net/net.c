@@ -6,12 +6,14 @@
 #include "emul/net/lwip_port.h"
 #include "emul/net/netif_info.h"
 #include "emul/net/netlink.h"
+#include "emul/net/procnet.h"
 #include "emul/net/route.h"
 #include "emul/net/unix.h"
 
 int net_boot(struct instance_env *env, const struct net_config *cfg)
 {
 	netif_info_boot();
+	procnet_boot();
 	route_boot(cfg->mode != NET_LOOPBACK);
 	lwip_configure(cfg);
 	sock_family_register(&netlink_family);

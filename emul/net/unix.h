@@ -74,6 +74,7 @@ struct unix_sock {
 	unsigned backlog;
 	size_t queued;               /* bytes in the queue */
 	bool dead;                   /* released */
+	bool unaccepted;             /* waits in a listener's queue */
 	struct unix_peer_id id;
 	struct unix_buf *spare;      /* of a stream's queue: the next small chunk */
 	struct waitq_entry peer_wake; /* on the peer's peer_wait: poll wants to know when it has room */
@@ -124,8 +125,8 @@ int unix_check_addr(const struct sock_addr *a); /* -EINVAL */
 int unix_find(struct task *t, const struct sock_addr *a, int type, struct unix_sock **ret);
 void unix_name_drop(struct unix_sock *u); /* released: others do not find it any more */
 void unix_list_add(struct unix_sock *u);
-/* The n-th socket, with a reference; NULL: no more. */
-struct unix_sock *unix_list_at(unsigned n);
+/* The socket after u (NULL: the first), with a reference; NULL: no more, or u was closed meanwhile. */
+struct unix_sock *unix_list_next(struct unix_sock *u);
 
 /* --- unix_connect.c ---------------------------------------------------------------------------------------------------- */
 int unix_listen(struct sock *s, struct task *t, int backlog);

@@ -67,6 +67,7 @@ static int join_locked(struct unix_sock *u, struct unix_sock *other, struct unix
 	unix_id_copy(&u->id, &other->id);
 	u->peer = unix_get(child);
 	u->state = UNIX_CONNECTED;
+	child->unaccepted = true;
 	list_add_tail(&other->embryos, &child->embryo_node);
 	other->qlen++;
 	sock_wake_rd(&other->sk, UNIX_IN_EVENTS);
@@ -137,6 +138,11 @@ int unix_accept(struct sock *s, struct task *t, struct sock **ret)
 		*ret = &child->sk;
 	}
 	mutex_unlock(&s->lock);
+	if (r == 0) {
+		mutex_lock(&child->sk.lock);
+		child->unaccepted = false;
+		mutex_unlock(&child->sk.lock);
+	}
 	return r;
 }
 

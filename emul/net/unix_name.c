@@ -136,18 +136,17 @@ void unix_name_drop(struct unix_sock *u)
 	mutex_unlock(&names_lock);
 }
 
-struct unix_sock *unix_list_at(unsigned n)
+struct unix_sock *unix_list_next(struct unix_sock *u)
 {
-	struct unix_sock *u, *found = NULL;
+	struct unix_sock *next = NULL;
+	struct list *at;
 
 	mutex_lock(&names_lock);
-	list_for_each(u, &all, all_node)
-		if (n-- == 0) {
-			found = unix_get(u);
-			break;
-		}
+	at = u ? &u->all_node : &all;
+	if (at->next != &all && at->next != at)
+		next = unix_get(list_entry(at->next, struct unix_sock, all_node));
 	mutex_unlock(&names_lock);
-	return found;
+	return next;
 }
 
 /* --- binding ----------------------------------------------------------------------------------------------------------- */

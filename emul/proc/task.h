@@ -360,6 +360,10 @@ struct proc *pidfd_proc(struct file *f);                     /* reference; NULL:
 
 /* --- procfs/ ------------------------------------------------------------------------------------------------- */
 int procfs_new(struct instance_env *env, struct super **ret);
+struct pnode;
+struct seq;
+/* A file of /proc/net; at boot. */
+void procfs_add_net(const char *name, int (*show)(struct pnode *n, struct fs_ctx *c, struct seq *out));
 int sysfs_new(struct instance_env *env, struct super **ret);
 struct proc *procfs_dir_proc(struct file *f);   /* reference; NULL: not an open /proc/PID */
 

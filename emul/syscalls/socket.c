@@ -189,21 +189,21 @@ static int accept_one(struct task *t, struct sock *s, gva_t at, gva_t len_at, st
 	return r;
 }
 
+/* Linux's order: the descriptor, the flags, room for a new one; only then whether it is a socket. */
 static long do_accept(struct task *t, const struct sysargs *a, int flags)
 {
-	SOCK_ARG(s);
+	AUTO(file) f = fd_file(t, arg_int(a, 0));
 	struct sock *child = NULL;
 	int fd, r;
 
+	if (!f)
+		return -EBADF;
 	if (flags & ~TYPE_FLAGS)
 		return -EINVAL;
-	r = arg_sock(t, arg_int(a, 0), &s, &s_file);
-	if (r < 0)
-		return r;
 	fd = fdtab_reserve(t->fds, flags & SOCK_CLOEXEC, 0, nofile_limit(t));
 	if (fd < 0)
 		return fd;
-	r = accept_one(t, s, arg_gva(a, 1), arg_gva(a, 2), &child);
+	r = sock_of_file(f) ? accept_one(t, sock_of_file(f), arg_gva(a, 1), arg_gva(a, 2), &child) : -ENOTSOCK;
 	if (r < 0) {
 		fdtab_unreserve(t->fds, fd);
 		return r;

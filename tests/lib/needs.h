@@ -6,22 +6,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/lib/cmocka_all.h"
-
-static inline void needs_unix_sockets(void)
-{
-	int sv[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) < 0) {
-		assert_int_equal(errno, EAFNOSUPPORT);
-		skip();
-	}
-	close(sv[0]);
-	close(sv[1]);
-}
 
 /* QEMU's TCG raises neither #AC nor SSE's #XM, #GP for #SS, and counts gates of 16 bytes in error codes: tests/lane sets this. */
 static inline void needs_real_processor(void)

@@ -44,7 +44,6 @@ static void fioclex_is_fd_cloexec(void **state)
 
 static void fionread_counts_what_can_be_read(void **state)
 {
-	needs_unix_sockets();
 	int n = -1, p[2], sv[2], fd = file_make("f", "0123456789");
 
 	ASSERT_OK(ioctl(fd, FIONREAD, &n));
@@ -89,7 +88,6 @@ static void fioqsize_is_the_space_taken(void **state)
 
 static void no_terminal_is_enotty(void **state)
 {
-	needs_unix_sockets();
 	struct termios t;
 	struct winsize w;
 	int p[2], sv[2], fd[6];

@@ -262,6 +262,7 @@ static const struct { const char *name; const struct pnode_ops *ops; enum where 
 	{ "mem", &mem_file_ops, BOTH },
 	{ "mountinfo", &mountinfo_ops, BOTH },
 	{ "mounts", &mounts_ops, BOTH },
+	{ "net", &net_dir_ops, BOTH },
 	{ "mountstats", &mountstats_ops, PROCESS },
 	{ "ns", &ns_dir_ops, BOTH },
 	{ "oom_adj", &oom_adj_ops, BOTH },

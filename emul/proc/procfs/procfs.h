@@ -60,7 +60,7 @@ int show_oom_score_adj(struct pnode *n, struct fs_ctx *c, struct seq *out);
 int show_oom_adj(struct pnode *n, struct fs_ctx *c, struct seq *out);
 ssize_t write_oom_score_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
 ssize_t write_oom_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
-extern const struct pnode_ops fd_dir_ops, fdinfo_dir_ops, ns_dir_ops;
+extern const struct pnode_ops fd_dir_ops, fdinfo_dir_ops, net_dir_ops, ns_dir_ops;
 extern const struct pnode_ops mem_file_ops;
 
 /* sys.c */

@@ -182,6 +182,7 @@ static const struct pentry root_entries[] = {
 	{ "meminfo", &meminfo_ops, NULL, NULL },
 	{ "modules", &empty_ops, NULL, NULL },
 	{ "mounts", &link_ops, "self/mounts", NULL },
+	{ "net", &link_ops, "self/net", NULL },
 	{ "partitions", &host_ops, "/proc/partitions", NULL },
 	{ "self", &self_ops, NULL, NULL },
 	{ "stat", &host_ops, "/proc/stat", NULL },

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of /proc/net that are not one family's own: dev, route, if_inet6, unix. */
+#ifndef EMUL_NET_PROCNET_H
+#define EMUL_NET_PROCNET_H
+
+void procnet_boot(void);
+
+#endif
