@@ -93,6 +93,15 @@ static bool parent_may_trace(struct task *t, struct task *parent)
 	return !c || cred_capable(c, CAP_SYS_PTRACE) || !(t->fsc.cred->cap_permitted & ~c->cap_permitted);
 }
 
+/* A tracer sees the text that was loaded, not what was made of it to be faster. */
+static void show_text(struct task *t)
+{
+	AUTO(mm) mm = task_get_mm(t);
+
+	if (mm)
+		mm_restore_text(mm);
+}
+
 long trace_me(struct task *t)
 {
 	struct task *parent;
@@ -111,6 +120,8 @@ long trace_me(struct task *t)
 		mutex_unlock(&t->proc->lock);
 	}
 	mutex_unlock(&tasks_lock);
+	if (r == 0)
+		show_text(t);
 	return r;
 }
 
@@ -175,9 +186,11 @@ long trace_attach(struct task *t, struct task *target, bool seize, uint64_t addr
 	mutex_lock(&tasks_lock);
 	r = attach_locked(t, target, seize, seize ? (unsigned)options : 0);
 	mutex_unlock(&tasks_lock);
-	if (r == 0)
-		wait_until_traced(target);
-	return r;
+	if (r < 0)
+		return r;
+	show_text(target);
+	wait_until_traced(target);
+	return 0;
 }
 
 /* --- for the length of a request ------------------------------------------------------------------------------ */

@@ -237,8 +237,10 @@ void trace_event(struct task *t, int event, unsigned long message)
 
 	if (!task_wants_every_call(t))
 		return;
-	if (event == PTRACE_EVENT_EXEC)
+	if (event == PTRACE_EVENT_EXEC) {
 		trace_clear_debugregs(t);
+		mm_restore_text(t->mm); /* there is nothing to restore, and will not be */
+	}
 	if (trace_event_wanted(t, event)) {
 		notify(t, SIGTRAP | event << 8, message, event == PTRACE_EVENT_EXIT);
 		return;

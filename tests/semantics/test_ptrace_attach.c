@@ -230,6 +230,47 @@ static void a_seized_ones_child_is_born_in_a_stop(void **state)
 	WAIT_FOR(pid, EXITED(0));
 }
 
+extern const char hot_call[];
+
+/* One place that calls again and again, in a form that invites to make something faster of it. */
+static int call_often(void)
+{
+	for (;;)
+		__asm__ volatile("hot_call: mov $110, %%eax\n\tsyscall" : : : "rax", "rcx", "r11", "memory");
+	return 0;
+}
+
+static void hot_text_is_shown_as_it_was_written(void **state)
+{
+	static const unsigned char want[8] = { 0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0 };
+	pid_t pid = free_child(call_often);
+	struct user_regs_struct r;
+	unsigned long text;
+
+	sleep_ms(300);
+	TRACE_OK(PTRACE_ATTACH, pid, 0, 0);
+	WAIT_FOR(pid, STOPPED(SIGSTOP));
+	TRACE_OK(PTRACE_PEEKTEXT, pid, hot_call, &text);
+	assert_memory_equal(&text, want, 7);
+	TRACE_OK(PTRACE_GETREGS, pid, 0, &r);
+	assert_in_range(r.rip, (unsigned long)hot_call, (unsigned long)hot_call + 16);
+	TRACE_OK(PTRACE_POKETEXT, pid, hot_call, (text & ~0xfful) | 0xcc);
+	TRACE_OK(PTRACE_CONT, pid, 0, 0);
+	WAIT_FOR(pid, STOPPED(SIGTRAP));
+	TRACE_OK(PTRACE_GETREGS, pid, 0, &r);
+	assert_int_equal(r.rip, (unsigned long)hot_call + 1);
+	TRACE_OK(PTRACE_POKETEXT, pid, hot_call, text);
+	r.rip--;
+	TRACE_OK(PTRACE_SETREGS, pid, 0, &r);
+	for (int i = 0; i < 4; i++) {
+		TRACE_OK(PTRACE_SINGLESTEP, pid, 0, 0);
+		WAIT_FOR(pid, STOPPED(SIGTRAP));
+		TRACE_OK(PTRACE_GETREGS, pid, 0, &r);
+		assert_in_range(r.rip, (unsigned long)hot_call, (unsigned long)hot_call + 16);
+	}
+	end_child(pid);
+}
+
 /* --- whose tracee, whose child ------------------------------------------------------------------------------ */
 
 static void the_parent_waits_after_the_tracer(void **state)
@@ -414,6 +455,7 @@ int main(void)
 		cmocka_unit_test(seize_and_interrupt),
 		cmocka_unit_test(listen_waits_for_sigcont),
 		cmocka_unit_test(a_seized_ones_child_is_born_in_a_stop),
+		cmocka_unit_test(hot_text_is_shown_as_it_was_written),
 		cmocka_unit_test(the_parent_waits_after_the_tracer),
 		cmocka_unit_test(the_parent_sees_group_stops_all_the_same),
 		cmocka_unit_test(a_tracer_is_a_thread),
