@@ -107,6 +107,21 @@ static const struct name prctls[] = {
 };
 static const struct name arch_prctls[] = { N(ARCH_SET_GS), N(ARCH_SET_FS), N(ARCH_GET_FS), N(ARCH_GET_GS), { 0x3001, "ARCH_CET_STATUS" }, END };
 static const struct name families[] = { N(AF_UNSPEC), N(AF_UNIX), N(AF_INET), N(AF_INET6), N(AF_NETLINK), N(AF_PACKET), END };
+static const struct name sock_types[] = { N(SOCK_STREAM), N(SOCK_DGRAM), N(SOCK_RAW), N(SOCK_RDM), N(SOCK_SEQPACKET), END };
+static const struct name sock_flags[] = { N(SOCK_CLOEXEC), N(SOCK_NONBLOCK), END };
+static const struct name shut_hows[] = { N(SHUT_RD), N(SHUT_WR), N(SHUT_RDWR), END };
+static const struct name sock_levels[] = { N(SOL_SOCKET), { 0, "SOL_IP" }, { 6, "SOL_TCP" }, { 17, "SOL_UDP" }, { 41, "SOL_IPV6" }, { 270, "SOL_NETLINK" }, END };
+static const struct name sock_options[] = { /* of SOL_SOCKET */
+	N(SO_DEBUG), N(SO_REUSEADDR), N(SO_TYPE), N(SO_ERROR), N(SO_DONTROUTE), N(SO_BROADCAST), N(SO_SNDBUF), N(SO_RCVBUF), N(SO_KEEPALIVE),
+	N(SO_OOBINLINE), N(SO_NO_CHECK), N(SO_PRIORITY), N(SO_LINGER), N(SO_REUSEPORT), N(SO_PASSCRED), N(SO_PEERCRED), N(SO_RCVLOWAT),
+	N(SO_SNDLOWAT), N(SO_RCVTIMEO), N(SO_SNDTIMEO), N(SO_BINDTODEVICE), N(SO_PEERNAME), N(SO_TIMESTAMP), N(SO_ACCEPTCONN), N(SO_PEERSEC),
+	N(SO_SNDBUFFORCE), N(SO_RCVBUFFORCE), N(SO_MARK), N(SO_TIMESTAMPING), N(SO_PROTOCOL), N(SO_DOMAIN), N(SO_PEEK_OFF), N(SO_PEERGROUPS),
+	N(SO_BUSY_POLL), N(SO_INCOMING_CPU), N(SO_COOKIE), N(SO_ZEROCOPY), END,
+};
+static const struct name msgs[] = {
+	N(MSG_OOB), N(MSG_PEEK), N(MSG_DONTROUTE), N(MSG_CTRUNC), N(MSG_TRUNC), N(MSG_DONTWAIT), N(MSG_EOR), N(MSG_WAITALL), N(MSG_CONFIRM),
+	N(MSG_ERRQUEUE), N(MSG_NOSIGNAL), N(MSG_MORE), N(MSG_WAITFORONE), N(MSG_FASTOPEN), N(MSG_CMSG_CLOEXEC), END,
+};
 static const struct name eventfds[] = { N(EFD_SEMAPHORE), N(EFD_CLOEXEC), N(EFD_NONBLOCK), END };
 static const struct name epolls[] = { N(EPOLL_CLOEXEC), END };
 static const struct name timerfds[] = { N(TFD_CLOEXEC), N(TFD_NONBLOCK), END };
@@ -157,7 +172,9 @@ static const struct { enum arg_kind kind; bool bits; const char *none; const str
 	{ MADVICE, false, NULL, advices }, { MSFLAGS, true, "0", msyncs }, { CLOCKID, false, NULL, clocks }, { SIGHOW, false, NULL, sighows },
 	{ CLONE_FLAGS, true, "0", clones }, { WAIT_OPTIONS, true, "0", waits }, { RLIMIT_RES, false, NULL, limits },
 	{ EPOLL_OP, false, NULL, epoll_ops }, { PRCTL_OP, false, NULL, prctls }, { ARCH_PRCTL_OP, false, NULL, arch_prctls },
-	{ SOCK_FAMILY, false, NULL, families }, { OFLAGS_BARE, true, "0", open_flags }, { EFD_FLAGS, true, "0", eventfds },
+	{ SOCK_FAMILY, false, NULL, families }, { SOCK_FLAGS, true, "0", sock_flags }, { SHUT_HOW, false, NULL, shut_hows },
+	{ SOCK_LEVEL, false, NULL, sock_levels }, { SOCK_OPTION, false, NULL, sock_options }, { MSG_FLAGS, true, "0", msgs },
+	 { OFLAGS_BARE, true, "0", open_flags }, { EFD_FLAGS, true, "0", eventfds },
 	{ EPOLL_FLAGS, true, "0", epolls }, { TFD_FLAGS, true, "0", timerfds }, { TFD_TIMER_FLAGS, true, "0", timerfd_times },
 	{ SFD_FLAGS, true, "0", signalfds }, { INOTIFY_FLAGS, true, "0", inotifies }, { INOTIFY_MASK, true, "0", inotify_masks },
 	{ MFD_FLAGS, true, "0", memfds }, { GRND_FLAGS, true, "0", randoms }, { STATX_MASK, true, "0", statxes },
@@ -216,8 +233,22 @@ static void put_futex_op(struct trace_text *s, uint64_t v)
 	trace_printf(s, "%s%s", v & FUTEX_PRIVATE_FLAG ? "_PRIVATE" : "", v & FUTEX_CLOCK_REALTIME ? "|FUTEX_CLOCK_REALTIME" : "");
 }
 
+static void put_sock_type(struct trace_text *s, uint64_t v)
+{
+	if (!put_name(s, sock_types, v & 0xf))
+		trace_printf(s, "%#lx", v & 0xf);
+	if (v & ~(uint64_t)0xf) {
+		trace_printf(s, "|");
+		put_bits(s, sock_flags, (uint32_t)v & ~0xfu, "0");
+	}
+}
+
 bool trace_flags(struct trace_text *s, enum arg_kind kind, uint64_t v)
 {
+	if (kind == SOCK_TYPE) {
+		put_sock_type(s, v);
+		return true;
+	}
 	if (kind == OFLAGS) {
 		put_open_flags(s, v);
 		return true;

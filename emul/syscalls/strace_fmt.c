@@ -77,7 +77,7 @@ static void put_string(struct trace_text *s, struct task *t, gva_t at, size_t ma
 		put_bytes(s, (unsigned char *)buf, (size_t)n, false);
 }
 
-static void put_vector(struct trace_text *s, struct task *t, gva_t at, unsigned count, uint64_t total)
+void trace_vector(struct trace_text *s, struct task *t, gva_t at, unsigned count, uint64_t total)
 {
 	struct iovec v[SHOWN_VECTORS];
 	unsigned n = MIN(count, SHOWN_VECTORS);
@@ -189,16 +189,26 @@ static void put_plain(struct trace_text *s, struct task *t, enum arg_kind kind, 
 			put_buffer(s, t, v, (uint64_t)result);
 		break;
 	case IOV_IN:
-		put_vector(s, t, v, (unsigned)next, UINT64_MAX);
+		trace_vector(s, t, v, (unsigned)next, UINT64_MAX);
 		break;
 	case IOV_OUT:
-		put_vector(s, t, v, (unsigned)next, result < 0 ? 0 : (uint64_t)result);
+		trace_vector(s, t, v, (unsigned)next, result < 0 ? 0 : (uint64_t)result);
 		break;
 	case SIGNUM:
 		trace_printf(s, "%s", trace_signal_name((int)v));
 		break;
 	case FUTEX_TIMEOUT:
 		put_futex_timeout(s, t, a, i);
+		break;
+	case SOCKADDR_IN:
+		trace_sockaddr(s, t, v, (uint32_t)next);
+		break;
+	case SOCKADDR_OUT:
+		trace_sockaddr_out(s, t, v, next);
+		break;
+	case MSGHDR:
+	case MSGHDR_OUT:
+		trace_msghdr(s, t, v, kind == MSGHDR || result < 0 ? UINT64_MAX : (uint64_t)result);
 		break;
 	case PTR:
 		put_pointer(s, v);
@@ -221,7 +231,7 @@ static bool known_after_only(enum arg_kind kind)
 	case BUF_OUT: case IOV_OUT: case STAT_OUT: case STATX_OUT: case STATFS_OUT: case DIRENTS_OUT: case TIMESPEC_OUT:
 	case TIMEVAL_OUT: case ITIMERVAL_OUT: case ITIMERSPEC_OUT: case SIGSET_OUT: case SIGACTION_OUT: case SIGINFO_OUT:
 	case ALTSTACK_OUT: case WAIT_STATUS_OUT: case RLIMIT_OUT: case RUSAGE_OUT: case POLLFDS: case EPOLL_EVENTS_OUT:
-	case FDSET: case PIPEFD_OUT: case INT_OUT: case UTSNAME_OUT: case SYSINFO_OUT: case SOCKADDR_OUT: case STRING_OUT:
+	case FDSET: case PIPEFD_OUT: case INT_OUT: case UTSNAME_OUT: case SYSINFO_OUT: case SOCKADDR_OUT: case MSGHDR_OUT: case STRING_OUT:
 	case SCHED_PARAM_OUT:
 		return true;
 	default:

@@ -24,6 +24,13 @@ bool trace_struct(struct trace_text *s, struct task *t, enum arg_kind kind, gva_
 void trace_siginfo(struct trace_text *s, const siginfo_t *info);
 void trace_sigset(struct trace_text *s, uint64_t set);
 
+void trace_vector(struct trace_text *s, struct task *t, gva_t at, unsigned count, uint64_t total); /* strace_fmt.c */
+
+/* strace_sock.c */
+void trace_sockaddr(struct trace_text *s, struct task *t, gva_t at, uint64_t len);
+void trace_sockaddr_out(struct trace_text *s, struct task *t, gva_t at, gva_t len_at);
+void trace_msghdr(struct trace_text *s, struct task *t, gva_t at, uint64_t total);
+
 /* strace_flags.c: names of bits and constants; false: not one of its kinds */
 bool trace_flags(struct trace_text *s, enum arg_kind kind, uint64_t v);
 const char *trace_signal_name(int sig);
