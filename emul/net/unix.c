@@ -117,6 +117,18 @@ static void reset_peer(struct unix_sock *u, struct unix_sock *peer, bool lost)
 	mutex_unlock(&peer->sk.lock);
 }
 
+/* What a stream's peer was charged for the bytes that nobody will read. */
+static void uncharge_stream(struct unix_sock *peer, const struct list *bufs)
+{
+	struct unix_buf *b;
+
+	list_for_each(b, bufs, node)
+		if (!b->from) {
+			unix_uncharge(peer, b->charge);
+			b->charge = 0;
+		}
+}
+
 static void unix_release(struct sock *s)
 {
 	struct unix_sock *u = unix_of(s), *peer;
@@ -141,6 +153,7 @@ static void unix_release(struct sock *s)
 	mutex_unlock(&s->lock);
 	if (peer) {
 		unix_dgram_forget_peer(u, peer);
+		uncharge_stream(peer, &bufs);
 		if (unix_is_stream(u))
 			reset_peer(u, peer, lost);
 	}
