@@ -290,10 +290,11 @@ static void begin_end(struct task *t)
 /* What the program's other threads, or its parent, wait for in memory. */
 static void release_words(struct task *t)
 {
-	if (!t->mm)
-		return;
-	robust_list_exit(t);
-	futex_exit_pi(t);
+	if (t->mm) {
+		robust_list_exit(t);
+		futex_exit_pi(t);
+	}
+	atomic_store(&t->futexes_left, true);
 }
 
 /* CLONE_CHILD_CLEARTID: pthread_join() sleeps on this word. Consumes mm. */

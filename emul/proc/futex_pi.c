@@ -9,6 +9,7 @@
  * real-time programs have their own priority where the host permits it).
  */
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "emul/base/err.h"
@@ -87,18 +88,45 @@ static long set_word(struct mm *mm, gva_t uaddr, uint32_t *old, uint32_t new_val
 	return -EAGAIN;
 }
 
-static bool task_alive(pid_t tid)
+/* 0: it can be waited for; -EBUSY: it is ending, and has not come to its locks; -ESRCH: it has. */
+static int owner_state(pid_t tid)
 {
-	struct task *t = task_find(tid);
-	bool alive = t && !t->exiting;
+	AUTO(task) t = task_find(tid);
 
-	task_put(t);
-	return alive;
+	if (!t || atomic_load(&t->futexes_left))
+		return -ESRCH;
+	return t->exiting ? -EBUSY : 0;
+}
+
+/*
+ * handle_exit_race(): an owner that is not there may have unlocked before it ended. 0: the word is another now, look
+ * again; -EBUSY, -ESRCH as they were.
+ */
+static long owner_gone(struct mm *mm, gva_t uaddr, uint32_t *word, long why)
+{
+	uint32_t now;
+	long r = get_guest_u32(mm, uaddr, &now);
+
+	if (r < 0 || now == *word)
+		return r < 0 ? r : why;
+	*word = now;
+	return 0;
+}
+
+/* Until the owner that is ending has left its locks. */
+static long retry_later(struct task *t)
+{
+	if (!waiter_current()->may_sleep)
+		return -EWOULDSLEEP;
+	if (signal_wants_task(t))
+		return -ERESTARTNOINTR;
+	sched_yield();
+	return 0;
 }
 
 /*
  * Takes the lock for `tid` or records that it is wanted. 1: taken; 0: *ret_state is where to sleep (made if
- * needed); -EDEADLK, -ESRCH, -EINVAL, -EFAULT, -ENOMEM. Bucket locked.
+ * needed); -EDEADLK, -ESRCH, -EBUSY (try again when its owner has ended), -EINVAL, -EFAULT, -ENOMEM. Bucket locked.
  */
 static long take_or_mark(struct mm *mm, struct futex_bucket *b, struct futex_key key, gva_t uaddr, pid_t tid,
 			 bool mark_waiters, bool try_only, struct pi_state **ret_state)
@@ -109,6 +137,7 @@ static long take_or_mark(struct mm *mm, struct futex_bucket *b, struct futex_key
 
 	while (r == 0) {
 		pid_t owner = (pid_t)(word & FUTEX_TID_MASK);
+		int gone;
 
 		if (owner == tid)
 			return -EDEADLK;
@@ -120,8 +149,8 @@ static long take_or_mark(struct mm *mm, struct futex_bucket *b, struct futex_key
 							       (mark_waiters ? FUTEX_WAITERS : 0));
 			if (r == 0)
 				return 1;
-		} else if (!s && !task_alive(owner)) {
-			return -ESRCH;
+		} else if (!s && (gone = owner_state(owner)) < 0) {
+			r = owner_gone(mm, uaddr, &word, gone);
 		} else {
 			if (!(word & FUTEX_WAITERS)) /* a failed FUTEX_TRYLOCK_PI sets it too, as Linux does */
 				r = set_word(mm, uaddr, &word, word | FUTEX_WAITERS);
@@ -194,14 +223,21 @@ long futex_lock_pi(struct task *t, gva_t uaddr, bool shared, struct deadline d, 
 		return r;
 	b = futex_bucket(key);
 	futex_q_init(&q, t, key, FUTEX_BITSET_MATCH_ANY);
-	waiter_prepare(&t->waiter);
-	mutex_lock(&b->lock);
-	r = take_or_mark(t->mm, b, key, uaddr, t->tid, false, try_only, &s);
-	if (r == 0) {
-		q.pi_uaddr = uaddr;
-		add_waiter(b, s, &q);
+	for (;;) {
+		waiter_prepare(&t->waiter);
+		mutex_lock(&b->lock);
+		r = take_or_mark(t->mm, b, key, uaddr, t->tid, false, try_only, &s);
+		if (r == 0) {
+			q.pi_uaddr = uaddr;
+			add_waiter(b, s, &q);
+		}
+		mutex_unlock(&b->lock);
+		if (r != -EBUSY)
+			break;
+		r = retry_later(t);
+		if (r < 0)
+			return r;
 	}
-	mutex_unlock(&b->lock);
 	if (r != 0)
 		return r > 0 ? 0 : r;
 	r = sleep_for_lock(b, &q, d);
@@ -339,6 +375,7 @@ long futex_cmp_requeue_pi(struct task *t, gva_t uaddr, bool shared, int nr_wake,
 		return -EINVAL;
 	b1 = futex_bucket(k1);
 	b2 = futex_bucket(k2);
+again:
 	futex_lock_buckets(b1, b2);
 	r = get_guest_u32(t->mm, uaddr, &now);
 	if (r == 0 && now != cmpval)
@@ -356,6 +393,11 @@ long futex_cmp_requeue_pi(struct task *t, gva_t uaddr, bool shared, int nr_wake,
 		n += r > 0;
 	}
 	futex_unlock_buckets(b1, b2);
+	if (r == -EBUSY && n == 0) {
+		r = retry_later(t);
+		if (r == 0)
+			goto again;
+	}
 	return r < 0 && n == 0 ? r : n;
 }
 

@@ -80,6 +80,7 @@ struct task {
 	bool restore_mask;
 	struct sigaltstack_state { gva_t sp; uint64_t size; int flags; } altstack;
 	uint64_t call_start_ns;         /* for --stats */
+	_Atomic bool futexes_left;      /* it has ended, and come to its robust and PI locks; any thread reads it */
 	bool exiting;                   /* run loop must end; what is left is done by its host thread after task_run() */
 	int exit_code;                  /* of task_exit() */
 	bool in_vfork;                  /* waits for a child that uses our mm */
