@@ -136,6 +136,7 @@ static void unix_release(struct sock *s)
 	bool lost;
 
 	unix_name_drop(u);
+	path_put(&u->path); /* only the table of names looked at it */
 	mutex_lock(&s->lock);
 	u->dead = true;
 	s->shutdown = SOCK_SHUT_BOTH;
@@ -177,7 +178,6 @@ static void unix_destroy(struct sock *s)
 	unix_buf_free(u->spare);
 	unix_id_clear(&u->id);
 	unix_addr_put(u->addr);
-	path_put(&u->path);
 	waitq_fini(&u->peer_wait);
 }
 

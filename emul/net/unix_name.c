@@ -208,7 +208,7 @@ static int bind_path(struct unix_sock *u, struct task *t, const struct sock_addr
 	addr = addr_new(&a->un, UN_OFFSET + (int)strlen(name) + 1);
 	if (!addr)
 		return -ENOMEM;
-	r = vfs_bind_socket(&t->fsc, name, 0777, u, &p);
+	r = vfs_bind_socket(&t->fsc, name, 0777, NULL, &p);
 	if (r < 0) {
 		unix_addr_put(addr);
 		return r;

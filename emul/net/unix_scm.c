@@ -52,13 +52,20 @@ static void rights_put(struct unix_rights *r)
 	dropping = false;
 }
 
-static struct unix_rights *rights_new(void)
+/* Room for n more: *r may move, nobody else knows it yet. */
+static int rights_grow(struct unix_rights **r, size_t n)
 {
-	struct unix_rights *r = calloc(1, sizeof(*r) + SCM_MAX_FD * sizeof(r->files[0]));
+	size_t had = *r ? (*r)->n : 0;
+	struct unix_rights *more = realloc(*r, sizeof(*more) + (had + n) * sizeof(more->files[0]));
 
-	if (r)
-		ref_init(&r->ref);
-	return r;
+	if (!more)
+		return -ENOMEM;
+	if (!*r) {
+		ref_init(&more->ref);
+		more->n = 0;
+	}
+	*r = more;
+	return 0;
 }
 
 /* scm_fp_copy(): several messages add up. */
@@ -71,12 +78,10 @@ static int add_files(struct task *t, const struct cmsghdr *c, struct unix_scm *s
 		return 0;
 	if (n > SCM_MAX_FD)
 		return -EINVAL;
-	if (!scm->rights)
-		scm->rights = rights_new();
-	if (!scm->rights)
-		return -ENOMEM;
-	if (scm->rights->n + n > SCM_MAX_FD)
+	if (scm->rights && scm->rights->n + n > SCM_MAX_FD)
 		return -EINVAL;
+	if (rights_grow(&scm->rights, n) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		struct file *f = fdtab_get(t->fds, fds[i]);
 
