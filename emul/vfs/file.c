@@ -81,7 +81,9 @@ int file_reopen(struct file *f, unsigned flags, struct file **ret)
 {
 	int r;
 
-	if (!pipe_reopen(f, flags, ret, &r) && !memfd_reopen(f, flags, ret, &r))
+	if (f->ops->reopen)
+		r = f->ops->reopen(f, flags, ret);
+	else if (!pipe_reopen(f, flags, ret, &r) && !memfd_reopen(f, flags, ret, &r))
 		return -ENXIO;
 	if (r == 0) {
 		(*ret)->anon_uid = f->anon_uid;

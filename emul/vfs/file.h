@@ -62,6 +62,7 @@ struct file_ops {
 	void (*describe)(struct file *f, char *buf, size_t size); /* readlink of /proc/PID/fd/N for files without a path: "pipe:[7]" */
 	/* A message of the kernel's for who reads it (netlink sockets; mq_notify(2) asks for that). size 0: asks only. NULL, -EINVAL: it takes none. */
 	int (*deliver)(struct file *f, const void *msg, size_t size);
+	int (*reopen)(struct file *f, unsigned flags, struct file **ret); /* open(2) by /proc: a new description. NULL: -ENXIO, but for pipes and memfds */
 	void (*release)(struct file *f);                       /* the last reference is gone: free the concrete object */
 };
 

@@ -3,6 +3,8 @@
 #include "tests/lib/trace.h"
 
 #include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -163,7 +165,9 @@ static void sched_and_oom_files(void **state)
 static void namespaces_are_links(void **state)
 {
 	static const char *const kinds[] = { "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts" };
+	static const int types[] = { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID, 0x80, CLONE_NEWUSER, CLONE_NEWUTS };
 	pid_t pid = free_child(loop);
+	int fd;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		char path[64], text[64] = "", same[64] = "";
@@ -176,6 +180,13 @@ static void namespaces_are_links(void **state)
 		ASSERT_OK(stat(path, &st));
 		assert_int_equal(st.st_ino, ino);
 		assert_true(S_ISREG(st.st_mode));
+		fd = (int)ASSERT_OK(open(path, O_RDONLY));
+		ASSERT_OK(fstat(fd, &st));
+		assert_int_equal(st.st_ino, ino);
+		ASSERT_ERR(read(fd, same, 1), EINVAL);
+		assert_int_equal(ioctl(fd, NS_GET_NSTYPE), types[i]);
+		ASSERT_ERR(ioctl(fd, 0x1234), ENOTTY);
+		close(fd);
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i]);
 		assert_true(ASSERT_OK(readlink(path, same, sizeof(same) - 1)) > 0);
 		assert_string_equal(text, same);

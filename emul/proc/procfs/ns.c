@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * /proc/PID/ns: the namespaces of a process. There is one of each kind, with the numbers of a machine's first ones
- * (include/uapi/linux/nsfs.h); a link leads to a file that can be asked for its number, and nothing more.
+ * (include/uapi/linux/nsfs.h); a link leads to a file that can be opened and asked what it is, and nothing more.
  */
-#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <linux/sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +12,20 @@
 #include "emul/base/err.h"
 #include "emul/proc/procfs/procfs.h"
 
-static const struct { const char *name, *kind; uint64_t ino; } spaces[] = {
-	{ "cgroup", "cgroup", 4026531835 }, { "ipc", "ipc", 4026531839 }, { "mnt", "mnt", 4026531832 },
-	{ "net", "net", 4026531833 }, { "pid", "pid", 4026531836 }, { "pid_for_children", "pid", 4026531836 },
-	{ "time", "time", 4026531834 }, { "time_for_children", "time", 4026531834 }, { "user", "user", 4026531837 },
-	{ "uts", "uts", 4026531838 },
+static const struct { const char *name, *kind; uint64_t ino; int type; bool nested; } spaces[] = {
+	{ "cgroup", "cgroup", 4026531835, CLONE_NEWCGROUP, false },
+	{ "ipc", "ipc", 4026531839, CLONE_NEWIPC, false },
+	{ "mnt", "mnt", 4026531832, CLONE_NEWNS, false },
+	{ "net", "net", 4026531833, CLONE_NEWNET, false },
+	{ "pid", "pid", 4026531836, CLONE_NEWPID, true },
+	{ "pid_for_children", "pid", 4026531836, CLONE_NEWPID, true },
+	{ "time", "time", 4026531834, CLONE_NEWTIME, false },
+	{ "time_for_children", "time", 4026531834, CLONE_NEWTIME, false },
+	{ "user", "user", 4026531837, CLONE_NEWUSER, true },
+	{ "uts", "uts", 4026531838, CLONE_NEWUTS, false },
 };
 
-/* --- the thing itself: a file that nobody opens ------------------------------------------------------- */
+/* --- the thing itself: a file without content ------------------------------------------------------- */
 
 struct ns_file { struct file file; size_t which; };
 
@@ -42,7 +49,47 @@ static void ns_release(struct file *f)
 	free(container_of(f, struct ns_file, file));
 }
 
-static const struct file_ops ns_ops = { .name = "nsfs", .stat = ns_stat, .describe = ns_describe, .release = ns_release };
+/* ns_ioctl(): whose it is, what kind; there is nothing above. */
+static long ns_ioctl(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx *c)
+{
+	size_t i = container_of(f, struct ns_file, file)->which;
+
+	switch (cmd) {
+	case NS_GET_USERNS:
+		return -EPERM;
+	case NS_GET_PARENT:
+		return spaces[i].nested ? -EPERM : -EINVAL;
+	case NS_GET_NSTYPE:
+		return spaces[i].type;
+	case NS_GET_OWNER_UID:
+		return spaces[i].type == CLONE_NEWUSER ? put_guest_u32(c->mm, arg, 0) : -EINVAL;
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int ns_reopen(struct file *f, unsigned flags, struct file **ret);
+
+static const struct file_ops ns_ops = {
+	.name = "nsfs", .stat = ns_stat, .ioctl = ns_ioctl, .describe = ns_describe, .reopen = ns_reopen, .release = ns_release,
+};
+
+static int ns_new(size_t i, unsigned flags, struct file **ret)
+{
+	struct ns_file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	file_init(&f->file, &ns_ops, flags);
+	f->which = i;
+	*ret = &f->file;
+	return 0;
+}
+
+static int ns_reopen(struct file *f, unsigned flags, struct file **ret)
+{
+	return ns_new(container_of(f, struct ns_file, file)->which, flags, ret);
+}
 
 /* --- the links -------------------------------------------------------------------------------------------- */
 
@@ -58,16 +105,10 @@ static ssize_t ns_readlink(struct pnode *n, struct fs_ctx *c, char *buf, size_t 
 
 static int ns_follow(struct pnode *n, struct fs_ctx *c, struct path *ret)
 {
-	struct ns_file *f = calloc(1, sizeof(*f));
-	int r;
+	AUTO(file) f = NULL;
+	int r = ns_new(which(n), O_RDONLY, &f);
 
-	if (!f)
-		return -ENOMEM;
-	file_init(&f->file, &ns_ops, O_RDONLY);
-	f->which = which(n);
-	r = vfs_nameless_path(c->vfs, &f->file, ret);
-	file_put(&f->file);
-	return r;
+	return r < 0 ? r : vfs_nameless_path(c->vfs, f, ret);
 }
 
 static const struct pnode_ops ns_link_ops = {
