@@ -26,7 +26,7 @@
 #define KEEP_TABLES 64 /* a free root with more gives them back */
 #define KEEP_VROOTS 4  /* likewise with the roots of vCPUs */
 #define PENDING 128
-#define STALE_MAX 256 /* roots that wait for a flush */
+#define STALE_MAX 64 /* roots that wait for a flush */
 
 struct aspace {
 	struct machine *m;
