@@ -113,6 +113,21 @@ static int show_filesystems(struct pnode *n, struct fs_ctx *c, struct seq *out)
 	return 0;
 }
 
+static int show_tty_drivers(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
+		      "/dev/ptmx            /dev/ptmx       5       2 system\n"
+		      "pty_slave            /dev/pts      136 0-1048575 pty:slave\n"
+		      "pty_master           /dev/ptm      128 0-1048575 pty:master\n");
+	return 0;
+}
+
+static int show_ldiscs(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_puts(out, "n_tty       0\n");
+	return 0;
+}
+
 static int show_nothing(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
 	return 0;
@@ -172,6 +187,15 @@ SHOW(swaps, show_swaps);
 SHOW(kernel_cmdline, show_cmdline_host);
 SHOW(vmstat, show_vmstat);
 
+SHOW(tty_drivers, show_tty_drivers);
+SHOW(ldiscs, show_ldiscs);
+
+static const struct pentry tty_entries[] = {
+	{ "drivers", &tty_drivers_ops, NULL, NULL },
+	{ "ldiscs", &ldiscs_ops, NULL, NULL },
+	{ NULL, NULL, NULL, NULL },
+};
+
 static const struct pentry root_entries[] = {
 	{ "cmdline", &kernel_cmdline_ops, NULL, NULL },
 	{ "cpuinfo", &host_ops, "/proc/cpuinfo", NULL },
@@ -190,6 +214,7 @@ static const struct pentry root_entries[] = {
 	{ "sys", &dir_ops, NULL, proc_sys_entries },
 	{ "sysvipc", &dir_ops, NULL, proc_sysvipc_entries },
 	{ "thread-self", &thread_self_ops, NULL, NULL },
+	{ "tty", &dir_ops, NULL, tty_entries },
 	{ "uptime", &host_ops, "/proc/uptime", NULL },
 	{ "version", &host_ops, "/proc/version", NULL },
 	{ "vmstat", &vmstat_ops, NULL, NULL },

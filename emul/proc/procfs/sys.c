@@ -8,6 +8,7 @@
 
 #include "emul/base/err.h"
 #include "emul/proc/procfs/procfs.h"
+#include "emul/vfs/tty/tty.h"
 
 static const void *arg_of(struct pnode *n)
 {
@@ -94,6 +95,30 @@ static const struct pentry random_entries[] = {
 	{ "uuid", &uuid_ops, NULL, NULL },
 	END,
 };
+/* emul/vfs/tty: what there is, and how many are in use. */
+static int show_pty_max(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%d\n", TTY_PTY_MAX);
+	return 0;
+}
+
+static int show_pty_nr(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%u\n", tty_count());
+	return 0;
+}
+
+OPS(pty_max, show_pty_max);
+OPS(pty_nr, show_pty_nr);
+
+static const struct pentry pty_entries[] = {
+	{ "max", &pty_max_ops, NULL, NULL },
+	{ "nr", &pty_nr_ops, NULL, NULL },
+	KNOB("reserve", "0"),
+	END,
+};
+static const struct pentry tty_entries[] = { KNOB("ldisc_autoload", "0"), KNOB("legacy_tiocsti", "1"), END };
+static const struct pentry dev_entries[] = { DIR("tty", tty_entries), END };
 static const struct pentry yama_entries[] = { KNOB("ptrace_scope", "0"), END };
 static const struct pentry kernel_entries[] = {
 	TEXT("cap_last_cap", "40"),
@@ -112,6 +137,7 @@ static const struct pentry kernel_entries[] = {
 	KNOB("panic", "0"),
 	KNOB("perf_event_paranoid", "4"),
 	{ "pid_max", &pid_max_ops, NULL, NULL },
+	DIR("pty", pty_entries),
 	DIR("random", random_entries),
 	KNOB("randomize_va_space", "2"),
 	KNOB("sched_rt_period_us", "1000000"),
@@ -173,6 +199,7 @@ static const struct pentry fs_entries[] = {
 	END,
 };
 const struct pentry proc_sys_entries[] = {
+	DIR("dev", dev_entries),
 	DIR("fs", fs_entries),
 	DIR("kernel", kernel_entries),
 	DIR("vm", vm_entries),

@@ -88,6 +88,8 @@ static int one_mount(void *ctx, const struct mount_info *m)
 	seq_escape(out, m->at, " \t\n\\#");
 	seq_printf(out, " %s ", m->type);
 	show_flags(out, m->flags);
+	if (m->super_options && *m->super_options)
+		seq_printf(out, ",%s", m->super_options);
 	seq_puts(out, " 0 0\n");
 	return 0;
 }

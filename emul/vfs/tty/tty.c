@@ -174,6 +174,17 @@ int tty_next(int index)
 	return found;
 }
 
+unsigned tty_count(void)
+{
+	unsigned n = 0;
+
+	mutex_lock(&table_lock);
+	for (int i = 0; i < TTY_PTY_MAX; i++)
+		n += table[i] != NULL;
+	mutex_unlock(&table_lock);
+	return n;
+}
+
 int tty_index(const struct tty *t)
 {
 	return t->index;

@@ -33,6 +33,8 @@ struct tty *tty_get(struct tty *t);
 void tty_put(struct tty *t);
 DEFINE_AUTO(tty, tty_put);
 
+#define TTY_PTY_MAX 1024   /* pairs at a time: each has some 50 KiB of the VMM's memory */
+unsigned tty_count(void);  /* of them are in use */
 dev_t tty_dev(const struct tty *t); /* of the slave: tty_nr in /proc/PID/stat */
 /* Session and foreground group that the terminal belongs to; 0: none. For emul/proc, which holds tasks_lock. */
 void tty_owner(struct tty *t, pid_t *ret_session, pid_t *ret_pgrp);

@@ -13,7 +13,6 @@
 #include "emul/vfs/tty/tty.h"
 #include "emul/vfs/vfs.h"
 
-#define TTY_PTY_MAX 1024   /* pairs at a time: each has some 50 KiB of the VMM's memory */
 #define N_TTY_SIZE 4096    /* Linux's N_TTY_BUF_SIZE: the longest line */
 #define N_TTY_ROOM 4095    /* what a read of the master gets at most, in one go */
 #define TTY_QUEUE 16384    /* each way, outside of the line discipline */
