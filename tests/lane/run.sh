@@ -10,6 +10,7 @@ shift
 # TCG raises neither #XM nor #AC; parallel spinning between CPUs takes seconds under thread=single.
 skip=' '
 work=$(mktemp -d)
+chmod 755 "$work" # it becomes /t, where programs run as somebody else too
 trap 'rm -rf "$work"' EXIT
 cp "$build/vmrun" "$work/vmrun"
 [ ! -x "$build/tests/unit/vmm/test_platform" ] || cp "$build/tests/unit/vmm/test_platform" "$work/platform"

@@ -416,12 +416,22 @@ static void auxv_describes_the_program(void **state)
 	ASSERT_CHILD_OK(pid);
 }
 
+static bool is_link(const char *name)
+{
+	struct stat st;
+
+	ASSERT_OK(lstat(name, &st));
+	return S_ISLNK(st.st_mode);
+}
+
 static void an_empty_argv_becomes_one_empty_string(void **state)
 {
 	char *none[] = { NULL };
 	char buf[256];
 
-	/* argc is 1: run_program() is not reached, so another program must tell */
+	/* argc is 1: run_program() is not reached, so another program must tell; busybox would ask argv[0] which one it is */
+	if (is_link("/bin/echo"))
+		skip();
 	(void)none;
 	ASSERT_OK(symlink("/bin/echo", "e") == 0 || errno == EEXIST ? 0 : -1);
 	assert_string_equal(output_of("./e", none, buf, sizeof(buf)), "\n");
@@ -616,7 +626,7 @@ static void a_program_that_is_written_to_is_busy(void **state)
 
 static void execveat_finds_programs_by_descriptor(void **state)
 {
-	char text[64], want[64], comm[32];
+	char text[64], want[4200], comm[32];
 	int p[2], fd = (int)ASSERT_OK(open("/bin/cat", O_RDONLY));
 	ssize_t n;
 	char *argv[] = { (char *)"cat", (char *)"/proc/self/comm", NULL };
@@ -633,8 +643,11 @@ static void execveat_finds_programs_by_descriptor(void **state)
 	assert_true(n > 0);
 	text[n] = '\0';
 	snprintf(want, sizeof(want), "%d\n", fd);                       /* before Linux 6.14: the descriptor's number */
-	if (strcmp(text, want) != 0)
-		assert_string_equal(text, "cat\n");
+	if (strcmp(text, want) != 0) {
+		assert_non_null(realpath("/bin/cat", want));
+		strcat(want, "\n");
+		assert_string_equal(text, strrchr(want, '/') + 1);
+	}
 
 	int dir = (int)ASSERT_OK(open("/bin", O_PATH | O_DIRECTORY));
 	pid = fork();
