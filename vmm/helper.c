@@ -378,6 +378,7 @@ void slot_report(struct machine *m, struct platform_stats *ret)
 	for (unsigned i = 0; i < n; i++)
 		if (m->vcpus[i])
 			ret->told += slot_read(m->vcpus[i], RT_TOLD);
+	ret->told += atomic_load(&m->ntold);
 	ret->served = atomic_load(&helper.served);
 	ret->rings = atomic_load(&helper.rings);
 	if (helper.cpus && pthread_getcpuclockid(helper.thread, &clock) == 0 && clock_gettime(clock, &ts) == 0)

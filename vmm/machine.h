@@ -66,7 +66,7 @@ struct machine {
 	struct vcpu *_Atomic vcpus[VCPU_MAX];
 	_Atomic unsigned nready;  /* entries of vcpus[] that may be looked at */
 
-	_Atomic uint64_t nsites;  /* statistics */
+	_Atomic uint64_t nsites, ntold; /* statistics; ntold without what is still in the slots */
 };
 
 
@@ -188,6 +188,7 @@ void slot_enter(struct vcpu *v);                      /* right before the guest 
 void slot_leave(struct vcpu *v);                      /* right after: the call in the slot is settled */
 bool slot_resume(struct vcpu *v, struct uregs *r, struct vcpu_event *ev); /* r in the gate: back to the program. true: its call was answered */
 void slot_tell(struct vcpu *v, unsigned nr, uint32_t value); /* what the gate answers to call nr; any thread */
+void slot_wipe(struct vcpu *v);                       /* nobody runs on v: its next task sees nothing of the last one's calls */
 void slot_note_exit(struct vcpu *v);
 void slot_report(struct machine *m, struct platform_stats *ret);
 

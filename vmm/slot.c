@@ -58,6 +58,13 @@ void slot_budget(struct vcpu *v, unsigned divide, uint64_t limit)
 	__atomic_store_n(slot_quad(v, RT_SLOT_BUDGET), next, __ATOMIC_RELAXED);
 }
 
+void slot_wipe(struct vcpu *v)
+{
+	atomic_fetch_add_explicit(&v->m->ntold, *(volatile uint64_t *)slot_quad(v, RT_TOLD), memory_order_relaxed);
+	memset(v->data, 0, RT_ANSWERS);
+	*slot_quad(v, RT_SLOT_BUDGET) = atomic_load_explicit(&v->budget, memory_order_relaxed);
+}
+
 void slot_init(struct vcpu *v)
 {
 	v->data = gpa_hva(v->m, v->pages[VCPU_PAGE_DATA]);

@@ -197,6 +197,7 @@ void vcpu_give_back(struct vcpu *v)
 	if (here == v)
 		here = NULL; /* a late kick is not for its next owner */
 	slot_set_server(v, NULL, NULL, NULL);
+	slot_wipe(v);
 	vcpu_set_root(v, NULL);
 	mutex_lock(&m->pool_lock);
 	v->next_idle = m->idle;
