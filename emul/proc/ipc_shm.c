@@ -23,7 +23,7 @@
 /* Bits of the mode that uapi does not give: include/linux/shm.h. */
 #define SHM_DEST 01000u
 #define SHM_LOCKED 02000u
-#define SHM_HUGE_SIZES (0x3f << 26)
+#define SHM_HUGE_SIZES (0x3fu << 26)
 
 struct segment {
 	struct ipc_object obj;
@@ -123,7 +123,7 @@ struct shm_request { uint64_t size; };
 /* Huge pages must be reserved by the administrator, and none are. */
 static int check_huge(int flags)
 {
-	unsigned log2 = (unsigned)(flags & SHM_HUGE_SIZES) >> 26;
+	unsigned log2 = ((unsigned)flags & SHM_HUGE_SIZES) >> 26;
 
 	if (!(flags & SHM_HUGETLB))
 		return 0;
