@@ -15,7 +15,7 @@
  *   inet_udp.c dgram.c inet_group.c                                 SOCK_DGRAM, multicast
  *   inet_icmp.c                      ping and raw sockets
  *   lwip_port.c lwip_in.c tap.c slirp.c pcap.c lwIP, its timers, and the host side of eth0
- *   procnet.c                        /proc/net
+ *   procnet_inet.c                   /proc/net/tcp, udp and kin
  *
  * Lock order: lwIP's core lock -> inet_sock lock (two: lower address first) -> ports_lock -> waitq.
  */
@@ -87,6 +87,7 @@ bool inet_in_group(struct inet_sock *i, const struct in6_addr *group, int ifinde
 int inet_tcp_new(struct task *t, int family, int protocol, struct sock **ret);
 int inet_udp_new(struct task *t, int family, int protocol, struct sock **ret);
 int inet_icmp_new(struct task *t, int family, int type, int protocol, struct sock **ret);
-void inet_register(void);         /* the two families: net_boot() */
+void inet_register(void);    /* the two families, at boot */
+void procnet_register(void); /* /proc/net/tcp and kin, at boot */
 
 #endif

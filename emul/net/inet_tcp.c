@@ -161,6 +161,8 @@ static void send_fin_local(struct inet_tcp *t)
 	} else if (t->state == TCP_CLOSE_WAIT) {
 		if (p)
 			inet_tcp_got_fin_locked(p);
+		else
+			ports_wait_both(PORT_TCP, &t->inet.remote, &t->inet.local);
 		inet_tcp_done_locked(t);
 	}
 }

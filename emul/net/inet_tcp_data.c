@@ -11,6 +11,7 @@
 
 #include "emul/mm/mm.h"
 #include "emul/net/inet_tcp.h"
+#include "emul/net/route.h"
 
 #define PIECE 65536
 
@@ -265,6 +266,8 @@ static ssize_t send_all(struct inet_tcp *t, struct sock_msg *m, const struct soc
 	}
 	t->segs_out++;
 	t->last_sent = inet_tcp_now();
+	if (!t->on_wire)
+		route_count_lo((size_t)done);
 	if ((m->flags & MSG_OOB) && done && t->peer && t->peer->rq.len) {
 		mark_urgent(t->peer);
 		inet_tcp_data_ready(t->peer);

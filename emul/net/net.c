@@ -19,5 +19,6 @@ int net_boot(struct instance_env *env, const struct net_config *cfg)
 	sock_family_register(&netlink_family);
 	sock_family_register(&unix_family);
 	inet_register();
+	procnet_register();
 	return 0;
 }

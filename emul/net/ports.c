@@ -408,14 +408,21 @@ void ports_release(struct port_entry *e)
 	mutex_unlock(&ports_lock);
 }
 
-bool ports_bound(struct port_entry *e)
+void ports_wait_both(enum port_proto proto, const struct endpoint *local, const struct endpoint *remote)
 {
-	bool bound;
+	struct port_entry *w;
 
 	mutex_lock(&ports_lock);
-	bound = e->pprev;
+	w = find_pair(proto, &local->ip, local->port, &remote->ip, remote->port);
+	if (w && !w->sock) {
+		struct time_wait *tw = container_of(w, struct time_wait, e);
+
+		w->tw_state = TCP_TIME_WAIT;
+		w->expires = clock_now(CLOCK_MONOTONIC) + TIME_WAIT_NS;
+		list_del(&tw->node);
+		list_add_tail(&waits, &tw->node);
+	}
 	mutex_unlock(&ports_lock);
-	return bound;
 }
 
 /* --- receivers ----------------------------------------------------------------------------------------------------- */

@@ -55,7 +55,8 @@ void ports_disconnect(struct port_entry *e, const struct in6_addr *local);
 void ports_release(struct port_entry *e);
 /* The connection lives on without its socket and holds port and pair for a minute. e is released, but for its port if keep. */
 void ports_time_wait(struct port_entry *e, uint8_t tw_state, bool keep);
-bool ports_bound(struct port_entry *e);
+/* The other end has closed as well: FIN_WAIT2 without a socket becomes TIME_WAIT. */
+void ports_wait_both(enum port_proto proto, const struct endpoint *local, const struct endpoint *remote);
 
 /* The best receiver for a segment or datagram on device ifindex. Reference; NULL: nobody. */
 struct inet_sock *ports_find_listener(const struct endpoint *to, const struct endpoint *from, int ifindex);
