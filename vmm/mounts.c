@@ -152,6 +152,7 @@ int mounts_setup(struct instance_env *env, const struct instance_config *cfg, st
 {
 	if (mount_root(env, cfg, err) < 0)
 		return -1;
+	etc_files_write(env, cfg);
 	if (!cfg->rootfs && mount_cwd(env, err) < 0)
 		return -1;
 	if (mount_kernel_trees(env, err) < 0)

@@ -11,4 +11,7 @@ int mounts_setup(struct instance_env *env, const struct instance_config *cfg, st
 /* The first program's working directory. 0 or -errno. */
 int mounts_cwd(struct instance_env *env, const struct instance_config *cfg, struct path *ret);
 
+/* etc_files.c: resolv.conf and hosts that fit the network; after the root is mounted, before anything writable. */
+void etc_files_write(struct instance_env *env, const struct instance_config *cfg);
+
 #endif

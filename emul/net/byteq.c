@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emul/base/auto.h"
 #include "emul/base/err.h"
 
 #define SMALL_CHUNK (4096 - 64)
@@ -21,8 +22,18 @@ void byteq_init(struct byteq *q)
 	*q = (struct byteq){ 0 };
 }
 
+/* A busy queue goes round with one chunk more than it holds; an empty one keeps none beside its last. */
+static void give_back(struct byteq *q, struct byteq_chunk *c)
+{
+	if (!q->spare && c->cap == BIG_CHUNK && q->len)
+		q->spare = c;
+	else
+		free(c);
+}
+
 void byteq_clear(struct byteq *q)
 {
+	free(q->spare);
 	while (q->head) {
 		struct byteq_chunk *c = q->head;
 
@@ -40,7 +51,7 @@ void byteq_fini(struct byteq *q)
 static struct byteq_chunk *add_chunk(struct byteq *q, size_t want)
 {
 	size_t cap = want > SMALL_CHUNK || q->len > SMALL_CHUNK ? BIG_CHUNK : SMALL_CHUNK;
-	struct byteq_chunk *c = malloc(sizeof(*c) + cap);
+	struct byteq_chunk *c = cap == BIG_CHUNK && q->spare ? steal(q->spare) : malloc(sizeof(*c) + cap);
 
 	if (!c)
 		return NULL;
@@ -95,6 +106,10 @@ const char *byteq_peek(struct byteq *q, size_t off, size_t *ret_n)
 void byteq_consume(struct byteq *q, size_t n)
 {
 	q->len -= n;
+	if (!q->len) {
+		free(q->spare);
+		q->spare = NULL;
+	}
 	while (q->head) {
 		struct byteq_chunk *c = q->head;
 		size_t k = MIN(n, c->end - c->begin);
@@ -106,7 +121,7 @@ void byteq_consume(struct byteq *q, size_t n)
 		q->head = c->next;
 		if (!q->head)
 			q->tail = NULL;
-		free(c);
+		give_back(q, c);
 	}
 }
 

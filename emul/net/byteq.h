@@ -12,7 +12,7 @@
 
 struct byteq_chunk;
 struct byteq {
-	struct byteq_chunk *head, *tail;
+	struct byteq_chunk *head, *tail, *spare;
 	size_t len;
 };
 

@@ -53,6 +53,7 @@ struct eth_backend {
 	void (*stop)(void);
 };
 extern const struct eth_backend tap_backend, slirp_backend;
+bool tap_is_likely(void); /* a tap could be made, as far as can be seen without making one */
 /* A frame from the host side. Reactor thread, no lock held. */
 void eth_receive(const void *frame, size_t len);
 

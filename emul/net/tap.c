@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -17,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "emul/base/auto.h"
@@ -160,6 +162,16 @@ static int open_device(struct ifreq *rq, char *why, size_t size)
 		snprintf(why, size, "%s: %s", rq->ifr_name, strerror(-r));
 	close(fd);
 	return r;
+}
+
+bool tap_is_likely(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2] = { 0 };
+	char who[IFNAMSIZ];
+
+	return syscall(SYS_capget, &head, caps) == 0 && (caps[0].effective >> CAP_NET_ADMIN & 1) &&
+	       access("/dev/net/tun", R_OK | W_OK) == 0 && !subnet_taken("", who, sizeof(who));
 }
 
 static int tap_start(const struct net_config *cfg, char *why, size_t size)
