@@ -120,10 +120,13 @@ static void icmp4_in(const struct lwip_packet *pk)
 	if (pk->len < pk->header + sizeof(h) || !lwip_packet_checksum_ok(pk, IPPROTO_ICMP))
 		return;
 	lwip_packet_copy(pk, &h, pk->header, sizeof(h));
-	if (h.type == ICMP_DEST_UNREACH)
-		report(pk, pk->header + sizeof(h), unreachable_error(h.code, &hard), hard);
-	else if (h.type == ICMP_TIME_EXCEEDED)
+	if (h.type == ICMP_DEST_UNREACH) {
+		int err = unreachable_error(h.code, &hard);
+
+		report(pk, pk->header + sizeof(h), err, hard);
+	} else if (h.type == ICMP_TIME_EXCEEDED) {
 		report(pk, pk->header + sizeof(h), EHOSTUNREACH, false);
+	}
 	struct dgram *g = packet_dgram(pk, 0, pk->len);
 	if (g)
 		inet_icmp_input(g, IPPROTO_ICMP, pk->header);

@@ -4,7 +4,7 @@
 
 #define MAX_EVENTS (INT_MAX / (int)sizeof(struct epoll_event)) /* Linux's EP_MAX_EVENTS */
 #define FEW 32      /* events on the stack */
-#define MANY 4096   /* of one call: bounds our memory; what is left comes with the next one */
+#define MANY 65536  /* of one call: bounds our memory; what is left comes with the next one */
 
 /* --- making, control ----------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The two interfaces: tap inside a network namespace of its own, the user-mode network. Needs (Debian): python3 iproute2; root for the tap part.
+. "$(dirname "$0")/lib.sh"
+here=$(cd "$(dirname "$0")" && pwd)
+PY=/usr/bin/python3
+export PYTHONPATH="$here/network"
+
+for c in reaches_host publishes resolves; do holds "user-$c" timeout 60 $PY -m user "$VMRUN" $c; done
+holds loopback-only sh -c "'$VMRUN' --new --net loopback $PY -c '
+import socket
+l = socket.create_server((\"127.0.0.1\", 0)); socket.create_connection(l.getsockname()).close()
+try: socket.create_connection((\"10.0.2.2\", 1), 5); raise SystemExit(1)
+except OSError as e: raise SystemExit(e.errno != 101)'"
+holds wrong-kind sh -c "'$VMRUN' --net bridge true 2>&1 | grep -q 'give tap, tap=NAME, user or loopback'"
+holds wrong-port sh -c "'$VMRUN' --publish 70000:1 true 2>&1 | grep -q publish"
+
+if [ "$(id -u)" = 0 ] && [ -e /dev/net/tun ]; then
+	ns=vmrunnet$$
+	ip netns add $ns
+	trap 'ip netns del $ns; rm -rf "$scratch"' EXIT
+	ip -n $ns link set lo up
+	for c in reaches_host host_reaches udp ping many_connections bulk second_instance capture vanishes multicast; do
+		holds "tap-$c" timeout 100 ip netns exec $ns $PY -m tap "$VMRUN" $c
+	done
+	holds tap-malformed timeout 100 ip netns exec $ns $PY -m malformed "$VMRUN"
+	holds tap-leaves-nothing sh -c "! ip -n $ns link show vmrun0"
+	holds tap-persistent sh -c "ip -n $ns tuntap add vt7 mode tap && timeout 60 ip netns exec $ns $PY -m tap '$VMRUN' named && ip -n $ns link show vt7"
+else
+	echo "skipped the tap: not root, or no /dev/net/tun"
+fi
+finish

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""--net tap, from the host's side, within a network namespace made for it."""
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+from guest import Guest, recv_all
+
+VMRUN = sys.argv[1]
+TAP = ["--net", "tap"]
+
+
+def serve_echo(port, kind=socket.SOCK_STREAM):
+    l = socket.socket(type=kind)
+    l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    l.bind(("0.0.0.0", port))
+    if kind == socket.SOCK_DGRAM:
+        def loop():
+            while True:
+                d, w = l.recvfrom(70000)
+                l.sendto(d, w)
+    else:
+        l.listen(128)
+
+        def echo(c):
+            while d := c.recv(65536):
+                c.sendall(d)
+            c.close()
+
+        def loop():
+            while True:
+                threading.Thread(target=echo, args=(l.accept()[0],), daemon=True).start()
+    threading.Thread(target=loop, daemon=True).start()
+
+
+def reaches_host():
+    """Both interfaces at once, without loss."""
+    serve_echo(6142)
+    g = Guest(VMRUN, TAP, """
+import socket, threading
+s = socket.create_server(("127.0.0.1", 8080))
+def echo():
+    c, _ = s.accept()
+    while d := c.recv(65536): c.sendall(d)
+threading.Thread(target=echo, daemon=True).start()
+h = socket.create_connection(("10.0.2.2", 6142), 20); l = socket.create_connection(("127.0.0.1", 8080)); ok = 0
+def all(c, n):
+    a = b""
+    while len(a) < n: a += c.recv(n - len(a))
+    return a
+for i in range(200):
+    m = bytes([i]) * 5000; l.sendall(m); h.sendall(m); ok += all(l, 5000) == all(h, 5000) == m
+print(ok, h.getsockname()[0], h.getpeername()[0])""")
+    assert g.end() == "200 10.0.2.15 10.0.2.2"
+
+
+def host_reaches():
+    g = Guest(VMRUN, TAP, """
+import socket
+s = socket.create_server(("", 8080), family=socket.AF_INET6, dualstack_ipv6=True); print("up", flush=True)
+c, a = s.accept(); print(a[0], c.recv(9).decode(), c.getsockname()[0]); c.sendall(b"ok"); c.close()""")
+    assert g.line() == "up"
+    try:
+        socket.create_connection(("10.0.2.15", 8081), 20)
+        raise SystemExit("nobody listens there")
+    except ConnectionRefusedError:
+        pass
+    c = socket.create_connection(("10.0.2.15", 8080), 20)
+    c.sendall(b"ping")
+    assert c.recv(9) == b"ok" and c.recv(9) == b""
+    assert g.end() == "::ffff:10.0.2.2 ping ::ffff:10.0.2.15"
+
+
+def udp():
+    serve_echo(6143, socket.SOCK_DGRAM)
+    g = Guest(VMRUN, TAP, """
+import socket
+u = socket.socket(type=socket.SOCK_DGRAM); u.settimeout(10)
+for n in (0, 1, 1472, 1473, 9000):
+    m = bytes(i % 251 for i in range(n)); u.sendto(m, ("10.0.2.2", 6143)); assert u.recvfrom(70000) == (m, ("10.0.2.2", 6143)), n
+r = socket.socket(type=socket.SOCK_DGRAM); r.settimeout(10); r.connect(("10.0.2.2", 9)); r.send(b"x")
+try: r.recv(1)
+except ConnectionRefusedError: print("refused")
+s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("0.0.0.0", 7000)); s.settimeout(20); print("up", flush=True)
+d, w = s.recvfrom(99); s.sendto(d + d, w)""")
+    assert g.line() == "refused"
+    assert g.line() == "up"
+    c = socket.socket(type=socket.SOCK_DGRAM)
+    c.settimeout(10)
+    c.sendto(b"ab", ("10.0.2.15", 7000))
+    assert c.recvfrom(99) == (b"abab", ("10.0.2.15", 7000))
+    c.connect(("10.0.2.15", 7001))
+    c.send(b"x")
+    try:
+        c.recv(1)
+        raise SystemExit("nobody is there")
+    except ConnectionRefusedError:
+        pass
+    g.end()
+
+
+def ping():
+    g = Guest(VMRUN, TAP, """
+import socket, struct
+def ping(to):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP); s.settimeout(10)
+    s.sendto(struct.pack("!BBHHH", 8, 0, 0, 0, 1) + b"data", (to, 0)); d, w = s.recvfrom(99)
+    return d[0] == 0 and d[8:] == b"data" and w[0] == to
+print(ping("127.0.0.1"), ping("10.0.2.15"), ping("10.0.2.2"), flush=True)
+input()""")
+    assert g.line() == "True True True"
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    s.settimeout(10)
+    p = struct.pack("!BBHHH", 8, 0, 0, 77, 1)
+    p = struct.pack("!BBHHH", 8, 0, 0xffff - sum(struct.unpack("!4H", p)), 77, 1)
+    s.sendto(p, ("10.0.2.15", 0))
+    while True:
+        d, w = s.recvfrom(200)
+        if w[0] == "10.0.2.15" and d[20] == 0:
+            break
+    g.p.stdin.write("\n")
+    g.end()
+
+
+def many_connections():
+    serve_echo(6144)
+    g = Guest(VMRUN, TAP, """
+import socket
+cs = [socket.create_connection(("10.0.2.2", 6144), 20) for _ in range(300)]
+for i, c in enumerate(cs): c.sendall(b"%d" % i)
+print(sum(int(c.recv(9)) for c in cs))""")
+    assert g.end() == str(sum(range(300)))
+
+
+def bulk():
+    """Both directions at once; what comes must be what was sent."""
+    n = 64 << 20
+    l = socket.create_server(("0.0.0.0", 6145))
+    g = Guest(VMRUN, TAP, f"""
+import socket, threading, time, hashlib
+c = socket.create_connection(("10.0.2.2", 6145), 20); n = {n}
+block = bytes(range(256)) * 1024
+def send():
+    for _ in range(n // len(block)): c.sendall(block)
+    c.shutdown(1)
+t = threading.Thread(target=send); t.start()
+h = hashlib.sha256(); got = 0
+while d := c.recv(1 << 20): h.update(d); got += len(d)
+t.join(); print(got, h.hexdigest())""")
+    c, _ = l.accept()
+    block = bytes(range(256)) * 1024
+    import hashlib
+    want = hashlib.sha256()
+    for _ in range(n // len(block)):
+        want.update(block)
+
+    def send():
+        for _ in range(n // len(block)):
+            c.sendall(block)
+        c.shutdown(1)
+    t = threading.Thread(target=send)
+    start = time.time()
+    t.start()
+    got, h = 0, hashlib.sha256()
+    while d := c.recv(1 << 20):
+        got += len(d)
+        h.update(d)
+    t.join()
+    print(f"{2 * n / (time.time() - start) * 8 / 1e6:.0f} Mbit/s both ways")
+    assert got == n and h.hexdigest() == want.hexdigest()
+    assert g.end() == f"{n} {want.hexdigest()}"
+
+
+def second_instance():
+    """The default network: the second one finds the tap in use and falls back to user mode."""
+    code = "import socket; s = socket.create_server(('0.0.0.0', 80)); print('up', flush=True); input()"
+    a = Guest(VMRUN, ["--verbose"], code)
+    assert a.line() == "up"
+    b = Guest(VMRUN, ["--verbose"], code)
+    assert b.line() == "up"
+    c = Guest(VMRUN, TAP, "import socket; s = socket.socket(); s.settimeout(5); print(s.connect_ex(('10.0.2.2', 1)))")
+    out, err = c.p.communicate(timeout=30)
+    assert out.strip() == "101" and "in use" in err, (out, err)
+    for g, word in ((a, "network: tap"), (b, "network: user mode")):
+        out, err = g.p.communicate("\n", timeout=30)
+        assert word in err, err
+
+
+def capture():
+    serve_echo(6146)
+    name = f"/tmp/vmrun-capture-{os.getpid()}"
+    g = Guest(VMRUN, TAP + ["--pcap", name], "import socket; c = socket.create_connection(('10.0.2.2', 6146), 20); c.sendall(b'seen'); print(c.recv(9))")
+    g.end()
+    data = open(name, "rb").read()
+    os.unlink(name)
+    assert data[:4] == struct.pack("<I", 0xa1b23c4d) and data.count(b"seen") == 2
+
+
+def vanishes():
+    """The host takes the device away: time-outs, no crash, loopback goes on."""
+    serve_echo(6147)
+    g = Guest(VMRUN, TAP, """
+import socket
+c = socket.create_connection(("10.0.2.2", 6147), 20); c.sendall(b"a"); c.recv(1); print("up", flush=True); input()
+c.settimeout(1); c.sendall(b"b")
+try: c.recv(1); print("?")
+except TimeoutError: pass
+l = socket.create_server(("127.0.0.1", 0)); socket.create_connection(l.getsockname()).close(); print("alive")""")
+    assert g.line() == "up"
+    subprocess.run(["ip", "link", "del", "vmrun0"], check=True)
+    out, err = g.p.communicate("\n", timeout=60)
+    assert out.strip() == "alive", (out, err)
+
+
+def multicast():
+    g = Guest(VMRUN, TAP, """
+import socket
+s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("", 7100)); s.settimeout(20)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton("10.0.2.15"))
+print("up", flush=True); d, w = s.recvfrom(9); print(d.decode(), w[0])""")
+    assert g.line() == "up"
+    u = socket.socket(type=socket.SOCK_DGRAM)
+    u.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.0.2.2"))
+    u.sendto(b"group", ("239.1.2.3", 7100))
+    assert g.end() == "group 10.0.2.2"
+
+
+def named():
+    global TAP
+    TAP = ["--net", "tap=vt7"]
+    reaches_host()
+
+
+globals()[sys.argv[2]]()
