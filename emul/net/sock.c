@@ -80,6 +80,7 @@ static void sock_file_release(struct file *f)
 	if (s->ops->release)
 		s->ops->release(s);
 	sock_put(s);
+	sock_async_flush();
 }
 
 /* --- making ---------------------------------------------------------------------------------------------------- */
@@ -138,16 +139,50 @@ int sock_sleep(struct waitq *wq, struct mutex *lock, const struct sock_wait *w)
 	return r == -ERESTARTSYS && w->timed ? -EINTR : r;
 }
 
+/* --- signals (O_ASYNC) ------------------------------------------------------------------------------------------------ */
+
+static _Thread_local struct { struct sock *s; int code; } noted[4]; /* counted */
+static _Thread_local unsigned nnoted;
+
+void sock_async_note(struct sock *s, uint32_t events)
+{
+	int code = events & EPOLLIN ? POLL_IN : POLL_OUT;
+
+	for (unsigned i = 0; i < nnoted; i++)
+		if (noted[i].s == s)
+			return;
+	if (nnoted == ARRAY_SIZE(noted) || !(events & (EPOLLIN | EPOLLOUT)))
+		return;
+	noted[nnoted].s = sock_get(s);
+	noted[nnoted++].code = code;
+}
+
+void sock_async_flush(void)
+{
+	while (nnoted) {
+		struct sock *s = noted[--nnoted].s;
+
+		sigio_send(&s->file, noted[nnoted].code);
+		sock_put(s);
+	}
+}
+
 /* --- as a file ------------------------------------------------------------------------------------------------------ */
 
 ssize_t sock_sendmsg(struct sock *s, struct task *t, struct sock_msg *m)
 {
-	return s->ops->sendmsg ? s->ops->sendmsg(s, t, m) : -EOPNOTSUPP;
+	ssize_t r = s->ops->sendmsg ? s->ops->sendmsg(s, t, m) : -EOPNOTSUPP;
+
+	sock_async_flush();
+	return r;
 }
 
 ssize_t sock_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 {
-	return s->ops->recvmsg ? s->ops->recvmsg(s, t, m) : -EOPNOTSUPP;
+	ssize_t r = s->ops->recvmsg ? s->ops->recvmsg(s, t, m) : -EOPNOTSUPP;
+
+	sock_async_flush();
+	return r;
 }
 
 static unsigned dontwait(struct file *f)
@@ -192,6 +227,11 @@ static int sock_stat(struct file *f, unsigned mask, struct statx *ret)
 	return 0;
 }
 
+static bool sock_can_async(struct file *f)
+{
+	return sock_of(f)->ops->has_async;
+}
+
 static void sock_describe(struct file *f, char *buf, size_t size)
 {
 	snprintf(buf, size, "socket:[%llu]", (unsigned long long)f->anon_ino);
@@ -213,6 +253,7 @@ const struct file_ops sock_file_ops = {
 	.poll = sock_poll,
 	.ioctl = sock_ioctl,
 	.stat = sock_stat,
+	.can_async = sock_can_async,
 	.describe = sock_describe,
 	.deliver = sock_deliver,
 	.release = sock_file_release,

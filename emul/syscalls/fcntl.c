@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fcntl(2) and flock(2). fs/fcntl.c, fs/locks.c. No leases, no directory notification, no write hints, no SIGIO. */
+/* fcntl(2) and flock(2). fs/fcntl.c, fs/locks.c. No leases, no directory notification, no write hints. */
 #include <linux/capability.h>
 #include <sys/file.h>
 
@@ -39,14 +39,19 @@ static bool owns_file(struct task *t, struct file *f)
 	       (st.stx_uid == t->fsc.cred->fsuid || cred_capable(t->fsc.cred, CAP_FOWNER));
 }
 
-static long set_flags(struct task *t, struct file *f, unsigned flags)
+static long set_flags(struct task *t, struct file *f, int fd, unsigned flags)
 {
 	if ((flags & ~file_flags(f) & O_NOATIME) && !owns_file(t, f))
 		return -EPERM;
+	if (flags & O_ASYNC) { /* signals name the descriptor that asked for them */
+		mutex_lock(&f->own_lock);
+		f->own.fd = fd;
+		mutex_unlock(&f->own_lock);
+	}
 	return file_set_flags(f, flags);
 }
 
-/* --- who gets SIGIO: remembered and told, not sent -------------------------------------------------------------- */
+/* --- who gets SIGIO -------------------------------------------------------------- */
 
 /* 0: type and pid name something (or pid 0: nobody). */
 static int check_owner(int type, pid_t pid)
@@ -255,10 +260,10 @@ static long set_lock(struct task *t, struct file *f, int cmd, gva_t at)
 
 /* --- the call ----------------------------------------------------------------------------------------------------------- */
 
-static long file_command(struct task *t, struct file *f, int cmd, uint64_t arg)
+static long file_command(struct task *t, struct file *f, int fd, int cmd, uint64_t arg)
 {
 	switch (cmd) {
-	case F_SETFL: return set_flags(t, f, (unsigned)arg);
+	case F_SETFL: return set_flags(t, f, fd, (unsigned)arg);
 	case F_GETLK:
 	case F_OFD_GETLK: return get_lock(t, f, cmd, arg);
 	case F_SETLK:
@@ -292,7 +297,7 @@ long sys_fcntl(struct task *t, const struct sysargs *a)
 	case F_GETFD: return fdtab_get_cloexec(t->fds, fd);
 	case F_SETFD: return fdtab_set_cloexec(t->fds, fd, arg & FD_CLOEXEC);
 	case F_GETFL: return (long)file_flags(f);
-	default: return file_flags(f) & O_PATH ? -EBADF : file_command(t, f, cmd, arg);
+	default: return file_flags(f) & O_PATH ? -EBADF : file_command(t, f, fd, cmd, arg);
 	}
 }
 

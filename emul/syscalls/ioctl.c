@@ -15,14 +15,20 @@ static long set_nonblock(struct task *t, struct file *f, gva_t at)
 	return file_set_flags(f, on ? flags | O_NONBLOCK : flags & ~(unsigned)O_NONBLOCK);
 }
 
-/* No file sends SIGIO: only switching it off works. */
-static long set_async(struct task *t, gva_t at)
+/* What sends no SIGIO can only be told not to. */
+static long set_async(struct task *t, struct file *f, int fd, gva_t at)
 {
+	unsigned flags = file_flags(f);
 	int on;
 
 	if (guest_read(t->mm, &on, at) < 0)
 		return -EFAULT;
-	return on ? -ENOTTY : 0;
+	if (!f->ops->can_async || !f->ops->can_async(f))
+		return on ? -ENOTTY : 0;
+	mutex_lock(&f->own_lock);
+	f->own.fd = fd;
+	mutex_unlock(&f->own_lock);
+	return file_set_flags(f, on ? flags | O_ASYNC : flags & ~(unsigned)O_ASYNC);
 }
 
 static long space_taken(struct task *t, struct file *f, gva_t at)
@@ -97,7 +103,7 @@ long sys_ioctl(struct task *t, const struct sysargs *a)
 	case FIOCLEX: return fdtab_set_cloexec(t->fds, fd, true);
 	case FIONCLEX: return fdtab_set_cloexec(t->fds, fd, false);
 	case FIONBIO: return set_nonblock(t, f, arg);
-	case FIOASYNC: return set_async(t, arg);
+	case FIOASYNC: return set_async(t, f, fd, arg);
 	case FIOQSIZE: return space_taken(t, f, arg);
 	case FIGETBSZ: return block_size(t, f, arg);
 	case FICLONE: return clone_file(t, f, (int)arg);

@@ -57,6 +57,7 @@ struct file_ops {
 	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len);
 	int (*flush)(struct file *f, void *owner);             /* at each close(2) of a descriptor */
 	int (*set_flags)(struct file *f, unsigned flags);      /* F_SETFL is about to change flags; NULL: fine */
+	bool (*can_async)(struct file *f);                     /* O_ASYNC has an effect; NULL: it does not stick */
 	int (*host_fd)(struct file *f); /* a host descriptor that reads/writes the same data (sendfile, copy_file_range, splice); borrowed; -1 */
 	void (*fdinfo)(struct file *f, void *out_seq);         /* lines of /proc/PID/fdinfo/N after pos, flags, mnt_id; struct seq * of pseudo.h */
 	void (*describe)(struct file *f, char *buf, size_t size); /* readlink of /proc/PID/fd/N for files without a path: "pipe:[7]" */
@@ -79,7 +80,7 @@ struct file {
 	struct inode *inode;            /* constant; NULL: anonymous */
 	bool counted_writer;            /* in inode->nwriters; constant after opening */
 	struct mutex own_lock;
-	struct { int type; pid_t pid; int sig; uid_t uid, euid; } own; /* own_lock: F_SETOWN, F_SETSIG */
+	struct { int type; pid_t pid; int sig; int fd; uid_t uid, euid; } own; /* own_lock: F_SETOWN, F_SETSIG; fd: of O_ASYNC */
 	struct list epolls;             /* epoll_watch_lock: items that watch this file */
 	_Atomic unsigned nr_epolls;     /* of them; read without the lock when the last reference goes */
 	uid_t anon_uid; gid_t anon_gid; /* who made an anonymous file that has an owner (pipe, memfd): file_set_maker() */
