@@ -257,6 +257,7 @@ static void vfork_waits_with_and_without_shared_memory(void **state)
 
 static __attribute__((noreturn)) int hang(void *arg)
 {
+	alarm(1); /* it outlives its parent */
 	for (;;)
 		pause();
 }
