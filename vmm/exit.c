@@ -68,6 +68,8 @@ static bool in_gate(const struct vcpu *v, gva_t rip)
 static bool decode_call(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 {
 	ev->kind = slot_resume(v, r, ev) ? VCPU_ANSWERED : VCPU_SYSCALL;
+	if (ev->kind == VCPU_SYSCALL)
+		count_one(&v->ncalls);
 	return true;
 }
 

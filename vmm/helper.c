@@ -375,9 +375,15 @@ void slot_report(struct machine *m, struct platform_stats *ret)
 	struct timespec ts;
 	clockid_t clock;
 
-	for (unsigned i = 0; i < n; i++)
-		if (m->vcpus[i])
-			ret->told += slot_read(m->vcpus[i], RT_TOLD);
+	for (unsigned i = 0; i < n; i++) {
+		struct vcpu *v = m->vcpus[i];
+
+		if (!v)
+			continue;
+		ret->told += slot_read(v, RT_TOLD);
+		ret->exits += atomic_load_explicit(&v->nexits, memory_order_relaxed);
+		ret->called += atomic_load_explicit(&v->ncalls, memory_order_relaxed);
+	}
 	ret->told += atomic_load(&m->ntold);
 	ret->served = atomic_load(&helper.served);
 	ret->rings = atomic_load(&helper.rings);

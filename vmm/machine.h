@@ -75,6 +75,11 @@ static inline void *gpa_hva(struct machine *m, gpa_t gpa)
 {
 	return atomic_load_explicit(&m->hva_of[gpa >> GPA_UNIT_SHIFT], memory_order_acquire) + (gpa & (GPA_UNIT - 1));
 }
+/* Only one thread counts: no locked instruction. */
+static inline void count_one(_Atomic uint64_t *n)
+{
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
+}
 static inline bool gpa_is_vdso(struct machine *m, gpa_t gpa) { return gpa - m->vdso_gpa < m->vdso_size; }
 static inline bool gpa_is_window(gpa_t gpa) { return gpa >= GPA_WINDOWS; }
 
@@ -151,6 +156,7 @@ struct vcpu {
 	bool jumped;               /* the call that came out last was from a rewritten site */
 	unsigned streak;           /* calls that came out one upon the other */
 	int cpu;                   /* the host's, that the guest was told of; -1: none */
+	_Atomic uint64_t nexits, ncalls; /* statistics: all exits; calls that came out. Others read them */
 	bool broken;               /* the host refused to run it: never again */
 	unsigned nfaults;          /* KVM_RUN's -EFAULTs in a row */
 	/* any thread */

@@ -291,6 +291,7 @@ void vcpu_enter(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 		slot_enter(v);
 		e = HOST(ioctl(v->fd, KVM_RUN, 0));
 		slot_leave(v);
+		count_one(&v->nexits);
 	} while (!exit_decode(v, e, r, ev));
 	atomic_store(&v->in_run, false);
 }

@@ -84,6 +84,8 @@ struct vdso_image {
 struct platform_stats {
 	uint64_t told;       /* in the guest, by vcpu_tell() */
 	uint64_t served;     /* by the helper thread */
+	uint64_t called;     /* by an exit */
+	uint64_t exits;      /* of all kinds */
 	uint64_t rings;      /* the helper was asleep and rung for */
 	uint64_t sites;      /* call sites rewritten */
 	uint64_t helper_ns;  /* the helper's CPU time */

@@ -21,4 +21,6 @@ struct net_config;
 /* At boot, before the first task: registers the families and /proc/net. cfg stays the caller's, for ever. 0 or -errno. */
 int net_boot(struct instance_env *env, const struct net_config *cfg);
 
+unsigned sock_count(void); /* sockets that exist */
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets: what all families share. sock.h is the contract; net/socket.c and net/core/sock.c of Linux. */
+#include "emul/net/net.h"
 #include "emul/net/sock.h"
 
 #include <stdio.h>
@@ -29,10 +30,18 @@ static void options_init(struct sock_options *o)
 	o->passrights = true;
 }
 
+static _Atomic unsigned nsocks;
+
+unsigned sock_count(void)
+{
+	return atomic_load_explicit(&nsocks, memory_order_relaxed);
+}
+
 void sock_init(struct sock *s, const struct sock_ops *ops, int family, int type, int protocol, struct task *t)
 {
 	file_init(&s->file, &sock_file_ops, O_RDWR);
 	ref_init(&s->ref);
+	atomic_fetch_add_explicit(&nsocks, 1, memory_order_relaxed);
 	s->ops = ops;
 	s->family = family;
 	s->type = type;
@@ -71,6 +80,7 @@ void sock_put(struct sock *s)
 	mutex_fini(&s->lock);
 	file_fini(&s->file);
 	free(s);
+	atomic_fetch_sub_explicit(&nsocks, 1, memory_order_relaxed);
 }
 
 static void sock_file_release(struct file *f)
