@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Debian packages: tools/deps.sh build|test installs what is missing (root, or sudo where it exists).
 set -euo pipefail
-build=(gcc libc6-dev linux-libc-dev meson ninja-build pkg-config libelf-dev liblwip-dev libslirp-dev libuv1-dev libbsd-dev libcmocka-dev)
+build=(gcc libc6-dev linux-libc-dev meson ninja-build pkg-config libelf-dev liblwip-dev libslirp-dev libuv1-dev libbsd-dev libjansson-dev libcmocka-dev)
 run=(busybox-static xz-utils)
 tests=(clang musl-tools sqlite3 python3 ffmpeg strace gdb qemu-system-x86 linux-image-cloud-amd64 cpio iproute2)
 command -v node > /dev/null || tests+=(nodejs)

@@ -33,16 +33,18 @@
 #define GATHER_NS 1000000 /* nobody sees it */
 
 struct console {
-	int fd;                  /* constant, as tty and dev: our own non-blocking description, or a duplicate */
+	int fd;                  /* constant until detached, as tty and dev: our own non-blocking description, or a duplicate; -1: shut */
 	unsigned dev;            /* TIOCGDEV: also of what was opened as /dev/tty */
 	struct tty *tty;
 	struct loop_watch watch;
 	_Atomic bool on;         /* input is taken */
 	_Atomic bool full;       /* the guest's queue was: come back when there is room */
 	_Atomic bool posted;
+	_Atomic bool shutting;
 	_Atomic bool wanted;     /* and that was told */
-	void (*on_wanted)(void *arg); /* constant, as arg */
-	void *wanted_arg;
+	struct console_user user; /* constant */
+	struct termios2 settings; /* constant: the host's terminal, as it was */
+	_Atomic bool detached;   /* the caller has left */
 	_Atomic bool gathering;  /* the timer will write */
 	struct timer gather;
 
@@ -74,7 +76,7 @@ static ssize_t write_now(struct console *con)
 static void pump_out(struct console *con)
 {
 	mutex_lock(&con->lock);
-	for (;;) {
+	while (con->fd >= 0) {
 		ssize_t n;
 
 		if (con->out_at == con->out_end) {
@@ -169,13 +171,58 @@ static void post_in(struct console *con)
 		loop_post(posted_in, con);
 }
 
+/* --- after the caller -------------------------------------------------------------------------------------- */
+
+static void shut(void *arg)
+{
+	struct console *con = arg;
+	int fd;
+
+	if (con->fd < 0)
+		return;
+	loop_watch_del(&con->watch);
+	tty_console_hangup(con->tty); /* nobody opens it again */
+	pump_out(con);
+	mutex_lock(&con->lock);
+	fd = con->fd;
+	con->fd = -1;
+	mutex_unlock(&con->lock);
+	close(fd);
+	tty_put(con->tty); /* maybe the last one, then tty_gone() follows */
+}
+
+static void post_shut(struct console *con)
+{
+	if (!atomic_exchange(&con->shutting, true))
+		loop_post(shut, con);
+}
+
+static void free_console(void *arg)
+{
+	struct console *con = arg;
+
+	timer_cancel_sync(&con->gather);
+	con->user.gone(con->user.arg);
+	mutex_fini(&con->lock);
+	free(con);
+}
+
+/* What was posted before this must find it. */
+static void tty_gone(void *arg)
+{
+	loop_post(free_console, arg);
+}
+
+/* --- events ----------------------------------------------------------------------------------------------- */
+
 static void host_ready(struct loop_watch *w, uint32_t events)
 {
 	struct console *con = container_of(w, struct console, watch);
 
-	(void)events;
 	pump_out(con);
 	pump_in(con);
+	if (atomic_load(&con->detached) && (events & (EPOLLHUP | EPOLLERR)))
+		post_shut(con);
 }
 
 static void gathered(struct timer *t)
@@ -197,7 +244,9 @@ static void guest_changed(void *arg)
 	if (atomic_exchange(&con->full, false))
 		post_in(con);
 	if (!atomic_load(&con->wanted) && tty_console_wanted(con->tty) && !atomic_exchange(&con->wanted, true))
-		con->on_wanted(con->wanted_arg);
+		con->user.wanted(con->user.arg);
+	if (atomic_load(&con->detached) && tty_console_unused(con->tty))
+		post_shut(con);
 }
 
 void console_host_processes(struct console *con, bool yes)
@@ -224,9 +273,22 @@ void console_resize(struct console *con, const struct winsize *ws)
 	tty_console_resize(con->tty, ws);
 }
 
-void console_hangup(struct console *con)
+void console_opened(struct console *con)
 {
-	tty_console_hangup(con->tty);
+	con->nopened = 0;
+}
+
+void console_detach(struct console *con, bool hangup)
+{
+	console_input(con, false);
+	console_host_processes(con, true);
+	if (hangup) {
+		ioctl(con->fd, TCSETS2, &con->settings);
+		tty_console_hangup(con->tty);
+	}
+	atomic_store(&con->detached, true);
+	if (hangup || tty_console_unused(con->tty))
+		post_shut(con);
 }
 
 struct tty *console_tty(struct console *con)
@@ -276,9 +338,9 @@ static int reopen(int fd)
 	return own >= 0 ? own : (int)HOST(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 }
 
-int console_new(struct fs_ctx *c, int fd, void (*wanted)(void *arg), void *arg, struct console **ret)
+int console_new(struct fs_ctx *c, int fd, const struct console_user *user, struct console **ret)
 {
-	static const struct tty_console_ops ops = { guest_changed };
+	static const struct tty_console_ops ops = { guest_changed, tty_gone };
 	struct console *con = calloc(1, sizeof(*con));
 	struct termios2 settings;
 	struct winsize ws = { 0 };
@@ -297,8 +359,8 @@ int console_new(struct fs_ctx *c, int fd, void (*wanted)(void *arg), void *arg, 
 		free(con);
 		return r;
 	}
-	con->on_wanted = wanted;
-	con->wanted_arg = arg;
+	con->user = *user;
+	con->settings = settings;
 	ioctl(fd, TIOCGWINSZ, &ws);
 	r = tty_console_new(c, &settings, &ws, &ops, con, &con->tty);
 	if (r == 0)

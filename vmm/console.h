@@ -17,9 +17,10 @@ struct winsize;
 
 /*
  * A console that looks like the terminal fd does now (settings, size). fd stays the caller's. wanted(arg) comes once,
- * from any thread with no lock, when the program begins to use what is typed. 0, -errno.
+ * from any thread with no lock, when the program begins to use what is typed; gone(arg) when nothing comes any more. 0, -errno.
  */
-int console_new(struct fs_ctx *c, int fd, void (*wanted)(void *arg), void *arg, struct console **ret);
+struct console_user { void (*wanted)(void *arg), (*gone)(void *arg); void *arg; };
+int console_new(struct fs_ctx *c, int fd, const struct console_user *user, struct console **ret);
 /* fd is the same terminal: the program shall see the console in its place. */
 bool console_is(struct console *con, int fd);
 /* A file of the console as host descriptor fd, which is the same terminal, is one of it. */
@@ -32,7 +33,14 @@ void console_host_processes(struct console *con, bool yes);
 /* The program sleeps until something is typed. */
 bool console_reading(struct console *con);
 void console_resize(struct console *con, const struct winsize *ws);
-void console_hangup(struct console *con);
+/* The descriptors that the program was to have are taken over: the caller's may be closed. */
+void console_opened(struct console *con);
+/*
+ * The caller has left; con is not its any more. Programs that still have the terminal open can write to it, as those that a
+ * shell's command leaves behind can; with the last one the host's descriptor is closed. hangup: the caller is gone without a
+ * word: the session hears SIGHUP, and the host's terminal is as it was.
+ */
+void console_detach(struct console *con, bool hangup);
 /* Waits until the screen has what was written; gives up when nothing moves for a while. */
 void console_drain(struct console *con);
 

@@ -14,6 +14,7 @@
 #include "emul/base/err.h"
 #include "emul/proc/mqueue.h"
 #include "emul/vfs/tty/tty.h"
+#include "vmm/instance_internal.h"
 #include "vmm/mounts.h"
 
 #define STATUS_VMRUN 125
@@ -115,21 +116,73 @@ static bool is_kernel_tree(const char *dir)
 	return false;
 }
 
-/* The caller's directory is writable for real, unless it is "/" itself: a sandbox must not write everywhere. */
-static int mount_cwd(struct instance_env *env, struct instance_error *err)
-{
-	char cwd[4096];
-	struct super *s;
-	int r;
+/* --- directories of the host that are shown for real ------------------------------------------------------- */
 
-	if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/')
-		return 0; /* deleted or out of reach: the program will see the same */
-	if (!cwd[1] || is_kernel_tree(cwd))
-		return 0;
-	r = hostfs_new(env->vfs, cwd, false, &s);
+struct shown {
+	struct list node;
+	dev_t dev;   /* as it was: whoever removes and makes it anew means another one */
+	ino_t ino;
+	char dir[];
+};
+
+static bool is_beneath(const char *dir, const char *above)
+{
+	size_t n = strlen(above);
+
+	return !strncmp(dir, above, n) && (dir[n] == '/' || !dir[n] || above[n - 1] == '/');
+}
+
+static bool is_shown(struct instance *in, const char *dir)
+{
+	struct shown *s;
+	struct stat st;
+
+	list_for_each(s, &in->mounts.shown, node)
+		if (is_beneath(dir, s->dir) && stat(s->dir, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+			return true;
+	return false;
+}
+
+static int note_shown(struct instance *in, const char *dir, const struct stat *st)
+{
+	struct shown *s = malloc(sizeof(*s) + strlen(dir) + 1);
+
+	if (!s)
+		return -ENOMEM;
+	s->dev = st->st_dev;
+	s->ino = st->st_ino;
+	strcpy(s->dir, dir);
+	list_add_tail(&in->mounts.shown, &s->node);
+	return 0;
+}
+
+static bool is_in_volume(struct instance *in, const char *dir)
+{
+	for (unsigned i = 0; i < in->cfg->nvolumes; i++)
+		if (is_beneath(dir, in->cfg->volumes[i].guest))
+			return true;
+	return false;
+}
+
+/* The caller's directory is writable for real, unless it is "/" itself: a sandbox must not write everywhere. */
+static bool may_show(const char *dir)
+{
+	return dir && dir[0] == '/' && dir[1] && !is_kernel_tree(dir);
+}
+
+static int show(struct instance *in, const char *dir)
+{
+	struct super *s;
+	struct stat st;
+	int r = 0;
+
+	if (stat(dir, &st) < 0)
+		r = -errno;
 	if (r == 0)
-		r = vfs_mount(env->vfs, cwd, s, "hostfs", cwd, 0);
-	return r < 0 ? fail(err, "%s: cannot use the working directory: %s", cwd, strerror(-r)) : 0;
+		r = hostfs_new(in->env.vfs, dir, false, &s);
+	if (r == 0)
+		r = vfs_mount(in->env.vfs, dir, s, "hostfs", dir, 0);
+	return r < 0 ? r : note_shown(in, dir, &st);
 }
 
 static int mount_volume(struct instance_env *env, const struct instance_volume *v, struct instance_error *err)
@@ -148,27 +201,51 @@ static int mount_volume(struct instance_env *env, const struct instance_volume *
 	return r < 0 ? fail(err, "--volume %s:%s: %s", v->host, v->guest, strerror(-r)) : 0;
 }
 
-int mounts_setup(struct instance_env *env, const struct instance_config *cfg, struct instance_error *err)
+static int mount_volumes(struct instance *in, const char *above, struct instance_error *err)
 {
-	if (mount_root(env, cfg, err) < 0)
-		return -1;
-	etc_files_write(env, cfg);
-	if (!cfg->rootfs && mount_cwd(env, err) < 0)
-		return -1;
-	if (mount_kernel_trees(env, err) < 0)
-		return -1;
-	for (unsigned i = 0; i < cfg->nvolumes; i++)
-		if (mount_volume(env, &cfg->volumes[i], err) < 0)
+	for (unsigned i = 0; i < in->cfg->nvolumes; i++)
+		if (is_beneath(in->cfg->volumes[i].guest, above) && mount_volume(&in->env, &in->cfg->volumes[i], err) < 0)
 			return -1;
 	return 0;
 }
 
-int mounts_cwd(struct instance_env *env, const struct instance_config *cfg, struct path *ret)
+int mounts_setup(struct instance *in, struct instance_error *err)
 {
-	char buf[4096];
-	const char *dir = cfg->cwd;
+	const char *dir = in->cfg->host_cwd;
+	int r;
 
-	if (!dir)
-		dir = !cfg->rootfs && getcwd(buf, sizeof(buf)) && buf[0] == '/' ? buf : "/";
-	return find_place(env, dir, ret);
+	if (mount_root(&in->env, in->cfg, err) < 0)
+		return -1;
+	etc_files_write(&in->env, in->cfg);
+	if (!in->cfg->rootfs && may_show(dir)) {
+		r = show(in, dir);
+		if (r < 0)
+			return fail(err, "%s: cannot use the working directory: %s", dir, strerror(-r));
+	}
+	return mount_kernel_trees(&in->env, err) < 0 ? -1 : mount_volumes(in, "/", err);
+}
+
+/* Volumes lie above what a later program's directory shows. */
+static int show_later(struct instance *in, const char *dir, struct instance_error *err)
+{
+	int r = 0;
+
+	mutex_lock(&in->mounts.lock);
+	if (!is_shown(in, dir) && !is_in_volume(in, dir)) {
+		r = show(in, dir);
+		r = r < 0 ? fail(err, "%s: cannot use the working directory: %s", dir, strerror(-r)) : mount_volumes(in, dir, err);
+	}
+	mutex_unlock(&in->mounts.lock);
+	return r;
+}
+
+int mounts_cwd(struct instance *in, const struct program_config *cfg, struct path *ret, struct instance_error *err)
+{
+	const char *outside = in->cfg->rootfs ? NULL : cfg->host_cwd, *dir = cfg->cwd ? cfg->cwd : outside ? outside : "/";
+
+	if (may_show(outside) && show_later(in, outside, err) < 0)
+		return -1;
+	if (find_place(&in->env, dir, ret) < 0)
+		return fail(err, "%s: no such directory inside: choose one with --cwd", dir);
+	return 0;
 }

@@ -5,11 +5,12 @@
 
 #include "emul/proc/task.h"
 #include "vmm/instance.h"
+#include "vmm/program.h"
 
-/* Root, /proc, /sys, /dev, /dev/shm, the working directory, volumes. 0, or -1 with *err. */
-int mounts_setup(struct instance_env *env, const struct instance_config *cfg, struct instance_error *err);
-/* The first program's working directory. 0 or -errno. */
-int mounts_cwd(struct instance_env *env, const struct instance_config *cfg, struct path *ret);
+/* Root, /proc, /sys, /dev, /dev/shm, cfg->host_cwd, volumes. 0, or -1 with *err. */
+int mounts_setup(struct instance *in, struct instance_error *err);
+/* The working directory of a program; the caller's directory outside is shown for real if it was not yet. 0, or -1 with *err. */
+int mounts_cwd(struct instance *in, const struct program_config *cfg, struct path *ret, struct instance_error *err);
 
 /* etc_files.c: resolv.conf and hosts that fit the network; after the root is mounted, before anything writable. */
 void etc_files_write(struct instance_env *env, const struct instance_config *cfg);

@@ -445,55 +445,47 @@ long task_clone(struct task *t, const struct clone_request *rq)
 
 /* --- the first one ---------------------------------------------------------------------------------------------------- */
 
-static void inherit_from_host(struct task *t)
+static void inherit_from_host(struct task *t, pid_t like)
 {
 	struct proc *p = t->proc;
 
 	for (int i = 0; i < NR_RLIMITS; i++)
-		if (prlimit64(0, i, NULL, &p->limits[i]) < 0)
+		if (prlimit64(like, i, NULL, &p->limits[i]) < 0)
 			p->limits[i] = (struct rlimit64){ RLIM64_INFINITY, RLIM64_INFINITY };
-	t->nice = getpriority(PRIO_PROCESS, 0);
-	if (sched_getaffinity(0, sizeof(t->affinity), &t->affinity) < 0)
+	t->nice = getpriority(PRIO_PROCESS, (id_t)like);
+	if (sched_getaffinity(like, sizeof(t->affinity), &t->affinity) < 0)
 		t->affinity = t->env->cpus;
 	t->fsc.limit_fsize = p->limits[RLIMIT_FSIZE].rlim_cur;
 }
 
-static int fill_first(struct task *t, const struct path *root, const struct path *cwd, struct fdtab *fds)
+static int fill_first(struct task *t, const struct first_facts *facts)
 {
 	struct proc *p = t->proc;
 
 	p->sighand = sighand_new();
 	t->fsc.vfs = t->env->vfs;
 	t->fsc.cred = t->cred;
-	t->fsc.fs = fs_new(root, cwd, 022);
-	t->fds = fdtab_get_ref(fds);
-	t->fsc.fowner = fds;
+	t->fsc.fs = fs_new(facts->root, facts->cwd, facts->umask);
+	t->fds = fdtab_get_ref(facts->fds);
+	t->fsc.fowner = facts->fds;
 	if (!p->sighand || !t->fsc.fs)
 		return -ENOMEM;
-	inherit_from_host(t);
+	inherit_from_host(t, facts->like);
 	task_set_comm(t, "init");
 	return 0;
 }
 
-int task_first(struct instance_env *env, struct cred *cred, const struct path *root, const struct path *cwd, struct fdtab *fds,
-	       struct task **ret)
+static int publish_first(struct task *t)
 {
-	struct proc *p = proc_new(env);
-	struct task *t = p ? task_new(env, p) : NULL;
-	int r;
+	struct proc *p = t->proc;
+	pid_t tid = -EAGAIN;
 
-	if (!t) {
-		proc_put(p);
-		cred_put(cred);
-		return -ENOMEM;
-	}
-	t->cred = cred;
-	r = fill_first(t, root, cwd, fds);
-	if (r == 0) {
-		mutex_lock(&tasks_lock);
-		t->tid = p->pid = p->pgid = p->sid = pid_alloc_locked(0);
-		t->fsc.pid = t->fsc.tid = t->tid;
-		p->first = true;
+	mutex_lock(&tasks_lock);
+	if (pid_ntasks < (unsigned)t->env->max_tasks)
+		tid = pid_alloc_locked(0);
+	if (tid > 0) {
+		t->tid = p->pid = p->pgid = p->sid = tid;
+		t->fsc.pid = t->fsc.tid = tid;
 		p->leader = task_get(t);
 		p->parent = pid_init;
 		list_add_tail(&pid_init->children, &p->sibling);
@@ -501,10 +493,33 @@ int task_first(struct instance_env *env, struct cred *cred, const struct path *r
 		mutex_lock(&p->lock);
 		add_thread_locked(p, t);
 		mutex_unlock(&p->lock);
-		mutex_unlock(&tasks_lock);
-		proc_cpu_limit_changed(p);
-		*ret = t; /* borrowed: the table holds it */
 	}
+	mutex_unlock(&tasks_lock);
+	if (tid < 0)
+		return tid;
+	proc_cpu_limit_changed(p);
+	return 0;
+}
+
+int task_first(struct instance_env *env, const struct first_facts *facts, struct task **ret)
+{
+	struct proc *p = proc_new(env);
+	struct task *t = p ? task_new(env, p) : NULL;
+	int r;
+
+	if (!t) {
+		proc_put(p);
+		cred_put(facts->cred);
+		return -ENOMEM;
+	}
+	t->cred = facts->cred;
+	p->program = facts->program;
+	p->has_shell = facts->has_shell;
+	r = fill_first(t, facts);
+	if (r == 0)
+		r = publish_first(t);
+	if (r == 0)
+		*ret = t; /* borrowed: the table holds it */
 	task_put(t);
 	proc_put(p);
 	return r;

@@ -71,7 +71,7 @@ static void disassociate_locked(struct proc *p, bool exits)
 		return;
 	}
 	tty_owner(p->ctty, &session, &pgrp);
-	if (pgrp) {
+	if (pgrp && !(exits && p->program && p->env->outlives_first)) {
 		pgrp_signal_locked(pgrp, SIGHUP);
 		if (!exits)
 			pgrp_signal_locked(pgrp, SIGCONT);

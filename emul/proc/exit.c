@@ -361,7 +361,8 @@ void task_teardown(struct task *t)
 	gva_t word = t->mm && mm_is_shared(t->mm) ? t->clear_child_tid : 0;
 	struct mm *mm = t->mm ? mm_get(t->mm) : NULL;
 	struct proc *p = proc_get(t->proc);
-	bool last, findable;
+	struct instance_env *env = t->env;
+	bool last, findable, none_left;
 	int status;
 
 	begin_end(t);
@@ -394,6 +395,7 @@ void task_teardown(struct task *t)
 		proc_died_locked(t);
 	else
 		hand_children_over_locked(t);
+	none_left = pid_ntasks == 0;
 	mutex_unlock(&tasks_lock);
 	if (!findable)
 		task_put(t); /* the table's; our host thread has its own */
@@ -403,9 +405,11 @@ void task_teardown(struct task *t)
 		vfork_release(p);
 		release_exe(p);
 	}
-	if (last && p->first && p->env->on_last_exit)
-		p->env->on_last_exit(p->env, status);
+	if (last && p->program && env->on_first_exit)
+		env->on_first_exit(p, status);
 	proc_put(p);
+	if (none_left && env->on_idle)
+		env->on_idle(env);
 }
 
 /* --- execve among several threads ------------------------------------------------------------------------------------ */

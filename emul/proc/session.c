@@ -116,11 +116,11 @@ long proc_getsid(struct task *t, pid_t pid)
 
 /* --- orphaned groups: nobody of the same session outside of the group is parent of a member ----------------- */
 
-/* The instance's first process is init's child inside; outside it may be a job of its caller's shell. */
+/* A first process is init's child inside; outside it may be a job of its caller's shell. */
 static bool has_shell(const struct proc *p)
 {
-	if (p->first)
-		return p->env->has_shell;
+	if (p->program)
+		return p->has_shell;
 	return p->parent && p->parent->pgid != p->pgid && p->parent->sid == p->sid;
 }
 

@@ -40,6 +40,7 @@
 #include "emul/vfs/fdtab.h"
 #include "emul/vfs/vfs.h"
 
+struct program;      /* the composition root's */
 struct instance_env; /* constant facts of the instance, below */
 struct proc;
 struct task;
@@ -153,7 +154,8 @@ struct proc {
 	struct tty *ctty;               /* counted; NULL: none */
 	pid_t old_tty_pgid;             /* a session leader whose terminal was hung up: who was in front */
 	bool did_exec;
-	bool first;                     /* the instance's first one; constant */
+	struct program *program;        /* a first process: what a command outside started, owned by the composition root; else NULL. Constant */
+	bool has_shell;                 /* program: the caller is a job of a shell, so the group can be stopped; constant */
 	bool is_init;                   /* process 1: takes orphans and reaps them, runs nothing; constant */
 	unsigned parent_exec_id;        /* of parent_thread at birth */
 
@@ -210,15 +212,17 @@ struct instance_env {
 	/* What a new task's host thread runs: emul/syscalls' loop. Handed down so that proc needs no layer above. */
 	void (*task_run)(struct task *t);
 	void (*task_gone)(struct task *t);          /* the run loop's per-task state ends; may be NULL */
-	void (*on_last_exit)(struct instance_env *env, int status); /* the instance's first process ended: status as of wait4 */
+	void (*on_first_exit)(struct proc *p, int status); /* a first process ended: status as of wait4. Own thread, no lock */
 	struct utsname *uts;
 	uint64_t boot_ns;                           /* CLOCK_BOOTTIME of the instance's start: 0 keeps the host's */
 	cpu_set_t cpus;                             /* host CPUs that the instance may use */
 	uint64_t memory_limit;
 	int max_tasks;
-	bool has_shell;                             /* the caller is a job of a shell: the first process's group can be stopped */
-	/* The first process was stopped (CLD_STOPPED, by sig) or goes on; tasks_lock held: must not block. May be NULL. */
-	void (*on_first_stop)(struct instance_env *env, int why, int sig);
+	/* A first process was stopped (CLD_STOPPED, by sig) or goes on; tasks_lock held: must not block. May be NULL. */
+	void (*on_first_stop)(struct proc *p, int why, int sig);
+	void (*on_idle)(struct instance_env *env);  /* the last thread of all has ended. No lock held. May be NULL */
+	/* The instance goes on when a first process ends, and with it the jobs that it left behind: as when a command of a shell ends. */
+	bool outlives_first;
 };
 
 /* --- pid.c, task.c ------------------------------------------------------------------------------ */
@@ -258,8 +262,20 @@ void task_answers(struct task *t, bool on);
 struct clone_request { uint64_t flags; gva_t pidfd, child_tid, parent_tid, stack, stack_size, tls; int exit_signal; gva_t set_tid; uint64_t set_tid_size; int cgroup; };
 long task_clone(struct task *t, const struct clone_request *rq); /* tid of the child or -errno */
 int task_clone3_check(const struct clone_request *rq); /* what only clone3(2) refuses; before task_clone(). -EINVAL */
-/* The first process: reads nothing from the guest. cred consumed. */
-int task_first(struct instance_env *env, struct cred *cred, const struct path *root, const struct path *cwd, struct fdtab *fds, struct task **ret);
+/*
+ * A first process: what a command outside starts, in a session of its own, a child of process 1. Reads nothing from the guest.
+ * *ret is borrowed from the table of tasks; it has no thread yet.
+ */
+struct first_facts {
+	struct cred *cred;              /* consumed */
+	const struct path *root, *cwd;
+	struct fdtab *fds;
+	mode_t umask;
+	pid_t like;                     /* the host's process whose limits, niceness and affinity it gets; 0: our own */
+	bool has_shell;
+	struct program *program;        /* not NULL */
+};
+int task_first(struct instance_env *env, const struct first_facts *facts, struct task **ret);
 int task_start(struct task *t);         /* gives it its host thread */
 /* exit(2) of one thread (status: of wait4 form if it is the last). The run loop ends after it. */
 void task_exit(struct task *t, int status);

@@ -127,8 +127,8 @@ void proc_notify_stop_locked(struct proc *p, int why)
 	siginfo_t info = child_info(p, why, sig);
 
 	mutex_assert_held(&tasks_lock);
-	if (p->first && p->env->on_first_stop)
-		p->env->on_first_stop(p->env, why, sig);
+	if (p->program && p->env->on_first_stop)
+		p->env->on_first_stop(p, why, sig);
 	if (p->parent)
 		send_stop_signal(p->parent, &info);
 }

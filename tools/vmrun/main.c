@@ -4,28 +4,23 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "emul/base/log.h"
 #include "emul/syscalls/syscalls.h"
-#include "tools/vmrun/options.h"
+#include "tools/vmrun/front.h"
 #include "tools/vmrun/terminal.h"
-#include "vmm/console.h"
-
-#define STATUS_VMRUN 125
 
 extern char **environ;
 
-static int complain(int status, const char *text)
+int complain(int status, const char *text)
 {
 	fprintf(stderr, "vmrun: %s\n", text);
 	return status;
@@ -84,200 +79,29 @@ static int take_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* --- on a terminal ------------------------------------------------------------------------------------- */
-
-#define LOOK_AGAIN_MS 250
-
-struct front {
-	struct instance *in;
-	struct console *con; /* NULL: no terminal */
-	/*
-	 * The program is to have what is typed. With others of our pipeline on the same terminal this begins when it uses it: until
-	 * then (`vmrun ls | less`) the terminal stays as it is.
-	 */
-	bool wanted;
-	bool keep_output;    /* what is behind our stdout may write to the terminal too */
-	bool has_shell;      /* somebody will continue us */
-};
-
-/* In our hands, if it is wanted and we are in the foreground. */
-static void enter_terminal(struct front *f)
+/* What the program has from us. */
+static void describe_caller(struct options *o)
 {
-	bool ours;
+	static char cwd[4096];
 
-	if (!f->con || !f->wanted)
-		return;
-	ours = terminal_raw(f->keep_output);
-	console_host_processes(f->con, !ours || f->keep_output);
-	console_input(f->con, ours);
-}
-
-static void leave_terminal(struct front *f)
-{
-	if (!f->con)
-		return;
-	console_input(f->con, false);
-	console_drain(f->con);
-	console_host_processes(f->con, true);
-	terminal_restore();
-}
-
-static void begin_terminal(struct front *f)
-{
-	f->con = instance_console(f->in);
-	f->keep_output = f->con && !console_is(f->con, 1);
-	f->wanted = f->con && console_is(f->con, 0) && console_is(f->con, 1);
-	enter_terminal(f);
-}
-
-static void size_changed(struct front *f)
-{
-	struct winsize ws;
-
-	if (terminal_size(&ws))
-		console_resize(f->con, &ws);
-}
-
-/* The program was stopped from its terminal: so are we, for whoever waits for us. */
-static void stop_like(struct front *f, int sig)
-{
-	bool alone = !terminal_is_raw(); /* the host's terminal has signalled all of our job itself */
-	sigset_t set;
-
-	leave_terminal(f);
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	signal(sig, SIG_DFL);
-	kill(alone ? getpid() : 0, sig);
-	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here we stop */
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-/* --- until it ends ------------------------------------------------------------------------------------------ */
-
-static void hand_on_one(struct front *f, const struct signalfd_siginfo *si)
-{
-	int sig = (int)si->ssi_signo;
-
-	switch (sig) {
-	case SIGTTIN:
-	case SIGTTOU: /* of our own doing */
-		return;
-	case SIGCONT:
-		enter_terminal(f);
-		if (f->con)
-			size_changed(f);
-		instance_signal_front(f->in, sig);
-		return;
-	case SIGWINCH:
-		if (f->con) {
-			size_changed(f);
-			return;
-		}
-		break;
-	default:
-		break;
-	}
-	if (si->ssi_code == SI_KERNEL) /* from our terminal, to all in front */
-		instance_signal_front(f->in, sig);
-	else
-		instance_signal(f->in, sig);
-}
-
-static void hand_on(struct front *f, int sigfd)
-{
-	struct signalfd_siginfo si;
-
-	while (read(sigfd, &si, sizeof(si)) == sizeof(si))
-		hand_on_one(f, &si);
-}
-
-static void hear_news(struct front *f)
-{
-	struct instance_news n = instance_news(f->in);
-
-	if (n.wants_terminal) {
-		f->wanted = true;
-		enter_terminal(f);
-	}
-	if (n.stopped)
-		stop_like(f, n.stopped);
-}
-
-static void wait_for_end(struct instance *in, int sigfd, bool has_shell)
-{
-	struct front f = { .in = in, .has_shell = has_shell };
-	struct pollfd p[3] = {
-		{ .fd = instance_done_fd(in), .events = POLLIN },
-		{ .fd = sigfd, .events = POLLIN },
-		{ .fd = instance_news_fd(in), .events = POLLIN },
-	};
-
-	begin_terminal(&f);
-	while (!(p[0].revents & POLLIN)) {
-		bool waits = f.wanted && !terminal_is_raw();
-
-		if (poll(p, 3, waits ? LOOK_AGAIN_MS : -1) < 0 && errno != EINTR)
-			return;
-		if (p[1].revents & POLLIN)
-			hand_on(&f, sigfd);
-		if (p[2].revents & POLLIN)
-			hear_news(&f);
-		if (!waits)
-			continue;
-		enter_terminal(&f); /* a shell may have brought us to the front without a word */
-		if (!terminal_is_raw() && f.has_shell && console_reading(f.con))
-			stop_like(&f, SIGTTIN); /* as who reads in the background is */
-	}
-	leave_terminal(&f);
-}
-
-/* vmrun ends as the program did: by the same signal, without a core file of its own. */
-static int end_like(int status)
-{
-	sigset_t set;
-	int sig = WTERMSIG(status);
-
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-	signal(sig, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	raise(sig);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	return 128 + sig;
+	/* A directory that was deleted or is out of reach: the program will see the same. */
+	o->program.host_cwd = getcwd(cwd, sizeof(cwd)) && cwd[0] == '/' ? cwd : NULL;
+	o->program.umask = umask(0);
+	o->program.console = terminal_find();
+	o->program.has_shell = terminal_has_shell();
+	o->program.controlled = o->program.console >= 0 && tcgetsid(o->program.console) == getsid(0);
+	if (o->program.console >= 0)
+		terminal_take(o->program.console);
 }
 
 static int run(struct options *o)
 {
-	struct instance_error err = { .status = STATUS_VMRUN };
-	struct instance *in;
-	struct rlimit nofile;
-	int sigfd = take_signals(), status;
+	int sigfd = take_signals();
 
-	o->cfg.console = terminal_find();
-	o->cfg.has_shell = terminal_has_shell();
-	if (o->cfg.console >= 0)
-		terminal_take(o->cfg.console);
 	if (sigfd < 0)
 		return complain(STATUS_VMRUN, "cannot take over signals");
-	if (instance_new(&o->cfg, &in, &err) < 0)
-		return complain(err.status, err.text);
-	if (log_verbose)
-		log_write("note", "running on %s", instance_platform_name(in));
-	/* Programs and descriptors of the guest cost host descriptors; the guest keeps its own limit. */
-	if (getrlimit(RLIMIT_NOFILE, &nofile) == 0) {
-		nofile.rlim_cur = nofile.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &nofile);
-	}
-	if (instance_start(in, &err) < 0)
-		return complain(err.status, err.text);
-	wait_for_end(in, sigfd, o->cfg.has_shell);
-	status = instance_status(in);
-	if (o->stats)
-		instance_print_stats(in, 2);
-	return end_like(status);
+	describe_caller(o);
+	return options_private(o) ? local_run(o, sigfd) : joined_run(o, sigfd);
 }
 
 int main(int argc, char **argv)
@@ -307,8 +131,8 @@ int main(int argc, char **argv)
 	}
 	if (o.stats)
 		stats_enable();
-	o.cfg.envp = build_environment(&o);
-	if (!o.cfg.envp)
+	o.program.envp = build_environment(&o);
+	if (!o.program.envp)
 		return complain(STATUS_VMRUN, "out of memory");
 	_exit(run(&o)); /* threads of the instance may still run: no destructors under them */
 }

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/vmrun/options.h"
+#include "vmm/meeting.h"
 
 struct option_row {
 	const char *name;
@@ -61,13 +63,13 @@ static int set_memory(struct options *o, const char *v, char *err, unsigned long
 
 static int set_rootfs(struct options *o, const char *v, char *err, unsigned long n)
 {
-	o->cfg.rootfs = v;
-	return *v ? 0 : bad(err, n, "--rootfs", v, "give a directory");
+	o->cfg.rootfs = realpath(v, NULL); /* the instance is elsewhere, and others may name it their way */
+	return o->cfg.rootfs ? 0 : bad(err, n, "--rootfs", v, strerror(errno));
 }
 
 static int set_cwd(struct options *o, const char *v, char *err, unsigned long n)
 {
-	o->cfg.cwd = v;
+	o->program.cwd = v;
 	return *v == '/' ? 0 : bad(err, n, "--cwd", v, "give an absolute directory inside");
 }
 
@@ -101,11 +103,11 @@ static int set_user(struct options *o, const char *v, char *err, unsigned long n
 {
 	const char *gid, *rest = NULL;
 
-	if (!id_parse(v, ':', &o->cfg.uid, &gid) || (gid && (!id_parse(gid, '\0', &o->cfg.gid, &rest) || rest)))
+	if (!id_parse(v, ':', &o->program.uid, &gid) || (gid && (!id_parse(gid, '\0', &o->program.gid, &rest) || rest)))
 		return bad(err, n, "--user", v, "give numbers: UID or UID:GID");
 	if (!gid)
-		o->cfg.gid = o->cfg.uid;
-	o->cfg.has_user = true;
+		o->program.gid = o->program.uid;
+	o->program.has_user = true;
 	return 0;
 }
 
@@ -125,10 +127,26 @@ static int set_publish(struct options *o, const char *v, char *err, unsigned lon
 	return 0;
 }
 
+/* The file need not exist. NULL: nowhere. Lives as long as we. */
+static char *absolute(const char *file)
+{
+	char cwd[4096], *r;
+
+	if (file[0] == '/')
+		return strdup(file);
+	return getcwd(cwd, sizeof(cwd)) && asprintf(&r, "%s/%s", cwd, file) >= 0 ? r : NULL;
+}
+
 static int set_pcap(struct options *o, const char *v, char *err, unsigned long n)
 {
-	o->cfg.net.pcap = v;
-	return *v ? 0 : bad(err, n, "--pcap", v, "give a file to write");
+	o->cfg.net.pcap = *v ? absolute(v) : NULL;
+	return o->cfg.net.pcap ? 0 : bad(err, n, "--pcap", v, "give a file to write");
+}
+
+static int set_name(struct options *o, const char *v, char *err, unsigned long n)
+{
+	o->name = v;
+	return meeting_name_ok(v) ? 0 : bad(err, n, "--name", v, "give up to 48 letters, digits, '.', '_' or '-'");
 }
 
 static int set_env(struct options *o, const char *v, char *err, unsigned long n)
@@ -177,6 +195,7 @@ static const struct option_row table[] = {
 	{ "net", 0, "KIND", "tap[=NAME], user or loopback (default: tap where permitted, else user)", set_net },
 	{ "publish", 'p', "HOST:GUEST[/udp]", "user network: the host's port (or ADDR:HOST) leads to one inside; repeatable", set_publish },
 	{ "pcap", 0, "FILE", "write what passes the network interface to FILE (tcpdump's format)", set_pcap },
+	{ "name", 'n', "NAME", "the instance to join, or to start (default: \"default\")", set_name },
 	{ "new", 0, NULL, "a private instance that ends with its program", set_fresh },
 	{ "no-rewrite", 0, NULL, "leave `syscall` instructions of programs as they are", set_no_rewrite },
 	{ "strace", 0, "[FILE]", "print system calls in strace(1)'s form to stderr, or to FILE", set_strace },
@@ -228,6 +247,16 @@ static const struct option_row *find(const char *arg, const char **ret_value)
 	return NULL;
 }
 
+bool options_private(const struct options *o)
+{
+	return o->fresh || o->strace || o->stats || o->debug;
+}
+
+const char *options_name(const struct options *o)
+{
+	return o->name ? o->name : MEETING_DEFAULT_NAME;
+}
+
 int options_parse(int argc, char **argv, struct options *o, char *err, unsigned long err_size)
 {
 	int i;
@@ -253,13 +282,17 @@ int options_parse(int argc, char **argv, struct options *o, char *err, unsigned 
 		if (r->set(o, value, err, err_size) < 0)
 			return -1;
 	}
+	if (o->name && options_private(o)) {
+		snprintf(err, err_size, "--name %s: --new, --strace, --stats and --debug make a private instance: give one or the other", o->name);
+		return -1;
+	}
 	if (o->cfg.net.npublish && o->cfg.net.mode == NET_AUTO)
 		o->cfg.net.mode = NET_USER;
 	if (o->cfg.net.npublish && o->cfg.net.mode != NET_USER) {
 		snprintf(err, err_size, "--publish is for --net user: with a tap the host reaches 10.0.2.15 itself");
 		return -1;
 	}
-	o->cfg.argv = argv + i;
+	o->program.argv = argv + i;
 	if (i == argc && !o->show_help && !o->show_version && !o->show_syscalls) {
 		snprintf(err, err_size, "no program given: usage: vmrun [OPTION...] PROGRAM [ARG...]; see vmrun --help");
 		return -1;

@@ -30,6 +30,13 @@ int terminal_find(void)
 	return found >= 0 ? found : open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 }
 
+bool terminal_is(int fd)
+{
+	unsigned dev, own;
+
+	return ioctl(term, TIOCGDEV, &own) == 0 && ioctl(fd, TIOCGDEV, &dev) == 0 && dev == own;
+}
+
 bool terminal_size(struct winsize *ret)
 {
 	return ioctl(term, TIOCGWINSZ, ret) == 0;

@@ -19,6 +19,7 @@ void terminal_take(int fd);
  * keep_output: output processing stays on, for others that write to it. */
 bool terminal_raw(bool keep_output);
 bool terminal_is_raw(void);
+bool terminal_is(int fd); /* the one that was taken */
 bool terminal_size(struct winsize *ret);
 /* As it was when it was taken. Safe in signal handlers; harmless if nothing was taken or it is not raw. */
 void terminal_restore(void);

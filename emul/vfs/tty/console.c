@@ -102,6 +102,16 @@ void tty_console_resize(struct tty *t, const struct winsize *ws)
 	tty_resize(t, ws);
 }
 
+bool tty_console_unused(struct tty *t)
+{
+	bool yes;
+
+	tty_lock(t);
+	yes = list_empty(&t->slaves);
+	tty_unlock(t);
+	return yes;
+}
+
 void tty_console_hangup(struct tty *t)
 {
 	tty_lock(t);

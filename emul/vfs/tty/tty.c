@@ -82,6 +82,8 @@ static void free_tty(struct tty *t)
 	free(t->in.buf);
 	free(t->out.buf);
 	free(t->n.echo.buf);
+	if (t->console)
+		t->console->gone(t->console_arg);
 	free(t);
 }
 

@@ -49,8 +49,10 @@ int devpts_new(struct vfs *v, struct super **ret);
 int ptmx_open(struct fs_ctx *c, unsigned flags, struct file **ret); /* -ENOSPC: too many */
 
 /* --- console.c: a pair whose master side the host holds ---------------------------------------------------- */
-/* Called without locks after there is output to take, room for input again, or input wanted. */
-struct tty_console_ops { void (*changed)(void *arg); };
+struct tty_console_ops {
+	void (*changed)(void *arg); /* without locks: there is output to take, room for input again, input is wanted, or nothing is open */
+	void (*gone)(void *arg);    /* the terminal is freed: nothing is called any more */
+};
 /* settings and size as on the caller's terminal. ops, arg: constant. The caller gets a reference. */
 int tty_console_new(struct fs_ctx *c, const struct termios2 *settings, const struct winsize *ws,
 		    const struct tty_console_ops *ops, void *arg, struct tty **ret);
@@ -67,6 +69,7 @@ size_t tty_console_take(struct tty *t, void *buf, size_t size);            /* ou
 size_t tty_console_give(struct tty *t, const void *buf, size_t len);       /* typed; less than len: full, changed() follows */
 void tty_console_resize(struct tty *t, const struct winsize *ws);          /* SIGWINCH if it changed */
 void tty_console_hangup(struct tty *t);                                    /* the caller's terminal is gone */
+bool tty_console_unused(struct tty *t);                                    /* no program has it open */
 int tty_index(const struct tty *t);                                        /* N of /dev/pts/N */
 
 #endif

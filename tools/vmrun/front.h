@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmrun stands for its program: what signals vmrun gets the program gets, its terminal is the program's, and it ends as the
+ * program does. The program is in an instance of our own (local.c) or in one that we have joined (joined.c).
+ */
+#ifndef TOOLS_VMRUN_FRONT_H
+#define TOOLS_VMRUN_FRONT_H
+
+#include <stdbool.h>
+
+#include "tools/vmrun/options.h"
+
+#define STATUS_VMRUN 125
+
+struct front;
+struct winsize;
+
+struct front_news {
+	bool wants_terminal; /* it uses what is typed: since the first time it was so */
+	int stopped;         /* the signal by which its terminal stopped it; 0: none */
+	bool ended, lost;    /* lost: the instance is */
+	int status;          /* of the program, as wait(2) reports it */
+};
+
+struct front_ops {
+	struct front_news (*news)(struct front *f);           /* once news_fd is readable */
+	void (*signal)(struct front *f, int sig, bool front); /* front: to whom the terminal would send it */
+	void (*enter)(struct front *f, bool input, bool host_processes); /* see vmm/console.h */
+	void (*leave)(struct front *f);                       /* no input, all output is on the screen */
+	void (*resize)(struct front *f, const struct winsize *ws);
+	bool (*reading)(struct front *f);
+};
+
+struct front {
+	const struct front_ops *ops;
+	int news_fd;
+	bool has_terminal, has_shell;
+	bool stdin_is_it, stdout_is_it; /* 0 and 1 are that terminal */
+	/*
+	 * The program is to have what is typed. With others of our pipeline on the same terminal this begins when it uses it: until
+	 * then (`vmrun ls | less`) the terminal stays as it is.
+	 */
+	bool wanted;
+	bool keep_output;               /* what is behind our stdout may write to the terminal too */
+};
+
+/* Until the program has ended; the terminal is restored. false: it is lost. */
+bool front_wait(struct front *f, int sigfd, int *ret_status);
+
+/* The exit status of vmrun; an error has been told. sigfd: of the signals that are handed on. */
+int local_run(struct options *o, int sigfd);
+int joined_run(struct options *o, int sigfd);
+/* Of a program that ended so: may not return. */
+int end_like(int status);
+int complain(int status, const char *text);
+/* Ends as if sigfd's next signal had come without us taking it; returns if there is none. */
+void die_of_signal(int sigfd);
+
+/* start.c: a connection to the instance, which is started if there is none. -1: err. *ret_started: it was. */
+int join_instance(const struct options *o, bool *ret_started, char *err, unsigned long err_size);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* --new: the instance is this process. */
+#include <sys/wait.h>
+
+#include "emul/base/log.h"
+#include "tools/vmrun/front.h"
+#include "tools/vmrun/terminal.h"
+#include "vmm/console.h"
+
+struct local {
+	struct front front;
+	struct program *program;
+};
+
+static struct program *program_of(struct front *f)
+{
+	return ((struct local *)f)->program;
+}
+
+static struct front_news news(struct front *f)
+{
+	struct program_news n = program_news(program_of(f));
+
+	return (struct front_news){ .wants_terminal = n.wants_terminal, .stopped = n.stopped, .ended = n.ended, .status = n.status };
+}
+
+static void hand_signal(struct front *f, int sig, bool front)
+{
+	if (front)
+		program_signal_front(program_of(f), sig);
+	else
+		program_signal(program_of(f), sig);
+}
+
+static void enter(struct front *f, bool input, bool host_processes)
+{
+	console_host_processes(program_console(program_of(f)), host_processes);
+	console_input(program_console(program_of(f)), input);
+}
+
+static void leave(struct front *f)
+{
+	struct console *con = program_console(program_of(f));
+
+	console_input(con, false);
+	console_drain(con);
+	console_host_processes(con, true);
+}
+
+static void resize(struct front *f, const struct winsize *ws)
+{
+	console_resize(program_console(program_of(f)), ws);
+}
+
+static bool reading(struct front *f)
+{
+	return console_reading(program_console(program_of(f)));
+}
+
+int local_run(struct options *o, int sigfd)
+{
+	static const struct front_ops ops = { news, hand_signal, enter, leave, resize, reading };
+	struct instance_error err = { .status = STATUS_VMRUN };
+	struct local l = { .front = { .ops = &ops, .has_shell = o->program.has_shell } };
+	struct console *con;
+	struct instance *in;
+	int status;
+
+	o->cfg.host_cwd = o->program.host_cwd;
+	if (instance_new(&o->cfg, &in, &err) < 0)
+		return complain(err.status, err.text);
+	if (log_verbose)
+		log_write("note", "running on %s", instance_platform_name(in));
+	if (program_new(in, &o->program, &l.program, &err) < 0)
+		return complain(err.status, err.text);
+	instance_raise_limits();
+	con = program_console(l.program);
+	l.front.has_terminal = con;
+	l.front.stdin_is_it = con && console_is(con, 0);
+	l.front.stdout_is_it = con && console_is(con, 1);
+	l.front.news_fd = program_news_fd(l.program);
+	if (program_start(l.program, &err) < 0)
+		return complain(err.status, err.text);
+	front_wait(&l.front, sigfd, &status);
+	if (o->stats)
+		instance_print_stats(in, 2);
+	return end_like(status);
+}

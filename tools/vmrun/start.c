@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding the instance, or starting it. The socket is bound and listens before the instance process exists, under the lock of
+ * its name: so of many first commands one starts it, and none meets a socket where nobody will ever listen.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "emul/base/auto.h"
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+#include "tools/vmrun/front.h"
+#include "vmm/control.h"
+
+static void default_signals(void)
+{
+	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU };
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &dfl, NULL);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Nothing of the caller's stays open: who waits for the end of its pipes must not wait for us. Returns the new listen_fd. */
+static int own_descriptors(const struct meeting *m, int listen_fd)
+{
+	enum { LOG = 3, LISTEN, OURS };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int out = open(m->log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	null = fcntl(null, F_DUPFD_CLOEXEC, OURS); /* out of the way */
+	out = fcntl(out, F_DUPFD_CLOEXEC, OURS);
+	listen_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, OURS);
+	if (out < 0)
+		out = null;
+	if (null < 0 || listen_fd < 0)
+		_exit(STATUS_VMRUN);
+	dup2(null, 0);
+	dup2(out, 1);
+	dup2(out, 2);
+	dup3(out, LOG, O_CLOEXEC);
+	dup3(listen_fd, LISTEN, O_CLOEXEC);
+	close_range(OURS, ~0u, 0);
+	log_set_fd(LOG);
+	return LISTEN;
+}
+
+static _Noreturn void become_instance(const struct options *o, const struct meeting *m, int listen_fd)
+{
+	static struct instance_config cfg;
+
+	setsid();
+	if (fork() != 0) /* never a session leader: no terminal becomes its own by chance */
+		_exit(0);
+	default_signals();
+	listen_fd = own_descriptors(m, listen_fd);
+	prctl(PR_SET_NAME, "vmrun-instance");
+	cfg = o->cfg;
+	cfg.host_cwd = o->program.host_cwd;
+	cfg.outlives_programs = true;
+	if (chdir("/") < 0 || !cfg.host_cwd)
+		log_dbg(PROC, "the instance has no working directory to show");
+	umask(0); /* programs have their own */
+	control_serve(&cfg, options_name(o), m, listen_fd, options_given(o));
+}
+
+/* Locked; nobody listens. 0 or -errno. */
+static int start(const struct options *o, const struct meeting *m, int lock)
+{
+	AUTO_FD listen_fd = meeting_listen(m);
+	pid_t pid;
+	int status;
+
+	if (listen_fd < 0)
+		return listen_fd;
+	pid = fork();
+	if (pid == 0) {
+		close(lock);
+		become_instance(o, m, listen_fd);
+	}
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+int join_instance(const struct options *o, bool *ret_started, char *err, unsigned long err_size)
+{
+	struct meeting m;
+	int fd, lock, r;
+
+	*ret_started = false;
+	if (meeting_of(options_name(o), &m, err, err_size) < 0)
+		return -1;
+	fd = meeting_connect(&m);
+	if (fd >= 0)
+		return fd;
+	lock = meeting_lock(&m);
+	r = lock;
+	if (lock >= 0) {
+		fd = meeting_connect(&m); /* somebody was quicker */
+		r = fd == -ECONNREFUSED || fd == -ENOENT ? start(o, &m, lock) : 0;
+		if (fd == -ECONNREFUSED || fd == -ENOENT) {
+			*ret_started = r == 0;
+			fd = r < 0 ? r : meeting_connect(&m);
+		}
+		close(lock);
+	}
+	if (fd < 0)
+		snprintf(err, err_size, "%s: %s", m.sock, fd == -EPERM ? "somebody else listens there" : strerror(r < 0 ? -r : -fd));
+	return fd < 0 ? -1 : fd;
+}
