@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Parts of instances.sh: nonsense on the control socket; a terminal. usage: instances.py garbage VMRUN DIR | terminal VMRUN"""
+import array, fcntl, os, pty, random, select, signal, socket, struct, subprocess, sys, termios, time
+
+
+def wait_for(what, seconds=10):
+    end = time.time() + seconds
+    while time.time() < end:
+        if what():
+            return
+        time.sleep(0.05)
+    raise SystemExit("timeout")
+
+
+def message(json, blob=b"", nfds=0, json_len=None):
+    return struct.pack("<IIII", 0x6e727631, len(json) if json_len is None else json_len, len(blob), nfds) + json + blob
+
+
+def garbage(vmrun, directory):
+    keeper = subprocess.Popen([vmrun, "--name", "m", "sleep", "30"])
+    path = directory + "/m.sock"
+    rng = random.Random(1)
+    inputs = [b"", b"\0", b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 16, message(b"{}"), message(b"[]"), message(b"{", b""), message(b'{"op":7}'),
+              message(b'{"op":"no"}'), message(b'{"op":"run"}'), message(b'{"op":"run","version":1,"argc":1}'),
+              message(b'{"op":"run","version":1,"argc":1,"envc":0,"numbers":[]}', b"/\0\0"),
+              message(b'{"op":"run","version":1,"argc":2,"envc":-1,"numbers":[]}', b"/\0\0a\0"),
+              message(b'{"op":"run","version":1,"argc":9000000000,"envc":1,"numbers":[]}', b"/\0\0a\0"),
+              message(b'{"op":"run","version":1,"argc":1,"envc":0,"numbers":[0,1,2]}', b"/\0\0true\0"),
+              message(b'{"op":"run","version":1,"argc":1,"envc":0,"numbers":["a"],"terminal":true}', b"/\0\0true\0"),
+              message(b'{"op":"run","version":1,"argc":1,"envc":0,"numbers":[],"given":7}', b"/\0\0true\0"),
+              message(b'{"op":"run","version":1,"argc":1,"envc":0,"numbers":[],"given":{"--memory":[{}]}}', b"/\0\0true\0"),
+              message(b'{"op":"kill","pid":-1,"signal":9}'), message(b'{"op":"kill","pid":1,"signal":9}'), message(b'{"op":"kill"}'),
+              message(b"{}", json_len=0xffffffff), message(b"{" * 100000), b"\x31\x76\x72\x6e" + b"\xff" * 12]
+    inputs += [bytes(rng.randrange(256) for _ in range(rng.randrange(64))) for _ in range(100)]
+
+    def connect():
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            s.connect(path)
+        except OSError:
+            s.close()
+            return None
+        return s
+
+    wait_for(lambda: (lambda s: s and (s.close() or True))(connect()))
+    hung = [connect() for _ in range(20)]  # say nothing, and hold nobody up
+    hung[0].sendall(message(b"{}")[:7])
+    for data in inputs:
+        s = connect()
+        s.settimeout(15)
+        try:
+            r = array.array("i", [0, 1]) if len(data) % 3 == 0 else array.array("i")
+            if data:
+                s.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, r)] if r else [])
+            s.shutdown(socket.SHUT_WR)
+            while s.recv(65536):
+                pass
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        s.close()
+    for s in hung:
+        s.close()
+    assert subprocess.run([vmrun, "--name", "m", "echo", "well"], capture_output=True, timeout=20).stdout == b"well\n"
+    assert keeper.poll() is None
+    keeper.terminate()
+    assert keeper.wait(10) == -signal.SIGTERM
+
+
+class Terminal:
+    def __init__(self, argv, rows=24, cols=80):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execv(argv[0], argv)
+        self.resize(rows, cols)
+        self.seen = b""
+
+    def resize(self, rows, cols):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+
+    def type(self, data):
+        os.write(self.fd, data)
+
+    def expect(self, text, seconds=10):
+        end = time.time() + seconds
+        while text not in self.seen:
+            if time.time() > end or not select.select([self.fd], [], [], max(0, end - time.time()))[0]:
+                raise SystemExit("expected %r, saw %r" % (text, self.seen[-300:]))
+            try:
+                self.seen += os.read(self.fd, 4096)
+            except OSError:
+                raise SystemExit("expected %r before the end, saw %r" % (text, self.seen[-300:]))
+        self.seen = self.seen[self.seen.index(text) + len(text):]
+
+    def local_flags(self):
+        return termios.tcgetattr(self.fd)[3]
+
+    def status(self):
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def terminal(vmrun):
+    run = [vmrun, "--name", "n"]
+    a = Terminal(run + ["sh", "-c", "trap 'echo interrupted' INT; tty; while :; do read line || continue; echo \"<$line>\"; [ \"$line\" = end ] && exit 5; "
+                        "[ \"$line\" = size ] && stty size; done"])
+    a.expect(b"/dev/pts/")
+    b = Terminal(run + ["sh", "-c", "echo up; sleep 30"])
+    b.expect(b"up")
+    a.type(b"hello\r")
+    a.expect(b"<hello>")
+    assert not a.local_flags() & termios.ICANON  # in our hands
+    a.resize(33, 77)
+    time.sleep(0.3)
+    a.type(b"size\r")
+    a.expect(b"33 77")
+    b.type(b"\x03")  # reaches its own session only
+    got = b.status()
+    assert got == -signal.SIGINT, (got, b.seen)
+    assert b.local_flags() & termios.ICANON
+    a.type(b"\x03")
+    a.expect(b"interrupted")
+    a.type(b"end\r")
+    a.expect(b"<end>")
+    assert a.status() == 5
+    assert a.local_flags() & termios.ICANON
+
+    # A killed client: SIGHUP inside, and the terminal is as it was.
+    keeper = subprocess.Popen(run + ["sleep", "60"])
+    c = Terminal(run + ["sh", "-c", "trap 'echo > /tmp/hung-up; exit' HUP; echo ready; while :; do sleep 0.1; done"])
+    c.expect(b"ready")
+    wait_for(lambda: not c.local_flags() & termios.ICANON)
+    os.kill(c.pid, signal.SIGKILL)
+    c.status()
+    wait_for(lambda: subprocess.run(run + ["test", "-e", "/tmp/hung-up"]).returncode == 0)
+    assert c.local_flags() & termios.ICANON
+
+    # What a command leaves behind lives on, and its terminal is let go.
+    d = Terminal(run + ["sh", "-c", "sleep 30 < /dev/null > /dev/null 2>&1 & echo left"])
+    d.expect(b"left")
+    assert d.status() == 0
+    try:
+        while os.read(d.fd, 4096):
+            pass
+    except OSError:
+        pass  # the last slave is closed
+    ps = subprocess.run([os.path.dirname(vmrun) + "/vmctl", "--name", "n", "ps", "-f"], capture_output=True, text=True).stdout
+    assert "sleep 30" in ps, ps
+    keeper.terminate()
+    keeper.wait()
+    subprocess.run([os.path.dirname(vmrun) + "/vmctl", "--name", "n", "stop"])
+
+
+if sys.argv[1] == "garbage":
+    garbage(sys.argv[2], sys.argv[3])
+else:
+    terminal(sys.argv[2])
