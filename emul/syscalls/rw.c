@@ -2,6 +2,7 @@
 /* Reading, writing, seeking, copying between files. fs/read_write.c for the order of checks. */
 #include <linux/fs.h>
 
+#include "emul/net/sock.h"
 #include "emul/syscalls/handler.h"
 
 #ifndef RWF_NOAPPEND
@@ -17,6 +18,14 @@ static bool refused(struct file *f, bool write, gva_t buf, size_t len, const off
 	if (range_ok(buf, len) || (pos && !f->seekable))
 		return false;
 	return write ? file_writable(f) && f->ops->write : file_readable(f) && f->ops->read;
+}
+
+/* A datagram that cannot go is an error, but no broken pipe. */
+static long outcome(struct task *t, struct file *f, long r)
+{
+	struct sock *s = sock_of_file(f);
+
+	return s && s->type != SOCK_STREAM ? r : write_outcome(t, r);
 }
 
 /* /proc/PID/io: sums over all threads, without a lock. */
@@ -53,7 +62,7 @@ static long do_write(struct task *t, int fd, gva_t buf, size_t len, off_t *pos)
 	if (refused(f, true, buf, len, pos))
 		return -EFAULT;
 	uio_init_guest(&u, mm_guest(t->mm), buf, len);
-	return write_outcome(t, count(t, true, file_write(f, &u, pos, &t->fsc)));
+	return outcome(t, f, count(t, true, file_write(f, &u, pos, &t->fsc)));
 }
 
 long sys_read(struct task *t, const struct sysargs *a)
@@ -101,7 +110,7 @@ static ssize_t transfer(struct task *t, struct file *f, struct uio *u, const str
 	if (v->flags & RWF_NOWAIT)
 		file_call_nonblock = true;
 	file_call_append = v->flags & RWF_APPEND ? 1 : v->flags & RWF_NOAPPEND ? -1 : 0;
-	r = count(t, v->write, v->write ? write_outcome(t, file_write(f, u, v->pos, &t->fsc)) : file_read(f, u, v->pos));
+	r = count(t, v->write, v->write ? outcome(t, f, file_write(f, u, v->pos, &t->fsc)) : file_read(f, u, v->pos));
 	file_call_nonblock = saved;
 	file_call_append = 0;
 	if (r <= 0 || !v->write || !(v->flags & (RWF_DSYNC | RWF_SYNC)))

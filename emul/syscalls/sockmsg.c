@@ -27,7 +27,7 @@ static long send_one(struct task *t, struct sock *s, struct sock_msg *m)
 
 	m->flags = call_flags(s, flags);
 	r = sock_sendmsg(s, t, m);
-	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
+	if (r == -EPIPE && s->type == SOCK_STREAM && !(flags & MSG_NOSIGNAL))
 		signal_send_task(t, SIGPIPE, NULL);
 	return r;
 }

@@ -2,6 +2,8 @@
 /* UDP over loopback: datagrams, connecting, refusals, truncation, control messages, bounds. man 7 udp, man 7 ip. */
 #include "tests/lib/inet.h"
 
+#include <signal.h>
+
 static int bound(unsigned *ret_port)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -238,6 +240,24 @@ static void broadcast_must_be_allowed(void **state)
 	close(fd);
 }
 
+static void no_broken_pipe_for_datagrams(void **state)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	sigset_t set, old, pend;
+
+	ASSERT_OK(connect4(fd, INADDR_LOOPBACK, 9));
+	ASSERT_OK(shutdown(fd, SHUT_WR));
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	ASSERT_OK(sigprocmask(SIG_BLOCK, &set, &old));
+	ASSERT_ERR(send(fd, "x", 1, 0), EPIPE);
+	ASSERT_ERR(write(fd, "x", 1), EPIPE);
+	sigpending(&pend);
+	assert_false(sigismember(&pend, SIGPIPE));
+	ASSERT_OK(sigprocmask(SIG_SETMASK, &old, NULL));
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +270,7 @@ int main(void)
 		cmocka_unit_test(control_messages_tell_how_it_came),
 		cmocka_unit_test(many_messages_in_one_call),
 		cmocka_unit_test(broadcast_must_be_allowed),
+		cmocka_unit_test(no_broken_pipe_for_datagrams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
