@@ -42,13 +42,13 @@ struct console {
 	_Atomic bool posted;
 	_Atomic bool shutting;
 	_Atomic bool wanted;     /* and that was told */
-	struct console_user user; /* constant */
 	struct termios2 settings; /* constant: the host's terminal, as it was */
 	_Atomic bool detached;   /* the caller has left */
 	_Atomic bool gathering;  /* the timer will write */
 	struct timer gather;
 
 	struct mutex lock;
+	struct console_user user; /* lock; wanted NULL: nobody is told any more */
 	/* lock: output that the host did not take yet */
 	char out[PIECE];
 	size_t out_at, out_end;
@@ -176,6 +176,7 @@ static void post_in(struct console *con)
 static void shut(void *arg)
 {
 	struct console *con = arg;
+	struct console_user user;
 	int fd;
 
 	if (con->fd < 0)
@@ -186,8 +187,11 @@ static void shut(void *arg)
 	mutex_lock(&con->lock);
 	fd = con->fd;
 	con->fd = -1;
+	user = con->user;
+	con->user.wanted = NULL;
 	mutex_unlock(&con->lock);
 	close(fd);
+	user.gone(user.arg);
 	tty_put(con->tty); /* maybe the last one, then tty_gone() follows */
 }
 
@@ -202,7 +206,6 @@ static void free_console(void *arg)
 	struct console *con = arg;
 
 	timer_cancel_sync(&con->gather);
-	con->user.gone(con->user.arg);
 	mutex_fini(&con->lock);
 	free(con);
 }
@@ -233,6 +236,14 @@ static void gathered(struct timer *t)
 	pump_out(con);
 }
 
+static void tell_wanted(struct console *con)
+{
+	mutex_lock(&con->lock);
+	if (con->user.wanted)
+		con->user.wanted(con->user.arg);
+	mutex_unlock(&con->lock);
+}
+
 static void guest_changed(void *arg)
 {
 	struct console *con = arg;
@@ -244,7 +255,7 @@ static void guest_changed(void *arg)
 	if (atomic_exchange(&con->full, false))
 		post_in(con);
 	if (!atomic_load(&con->wanted) && tty_console_wanted(con->tty) && !atomic_exchange(&con->wanted, true))
-		con->user.wanted(con->user.arg);
+		tell_wanted(con);
 	if (atomic_load(&con->detached) && tty_console_unused(con->tty))
 		post_shut(con);
 }

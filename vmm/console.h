@@ -17,7 +17,7 @@ struct winsize;
 
 /*
  * A console that looks like the terminal fd does now (settings, size). fd stays the caller's. wanted(arg) comes once,
- * from any thread with no lock, when the program begins to use what is typed; gone(arg) when nothing comes any more. 0, -errno.
+ * from any thread, and must not block, when the program begins to use what is typed; gone(arg) when it is shut and nothing comes any more. 0, -errno.
  */
 struct console_user { void (*wanted)(void *arg), (*gone)(void *arg); void *arg; };
 int console_new(struct fs_ctx *c, int fd, const struct console_user *user, struct console **ret);

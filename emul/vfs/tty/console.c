@@ -119,4 +119,5 @@ void tty_console_hangup(struct tty *t)
 	t->unlinked = true;
 	tty_unlock(t);
 	tty_hangup(t);
+	tty_forget_if_unused(t);
 }
