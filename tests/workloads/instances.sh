@@ -95,7 +95,10 @@ killed_instance() {
 
 killed_client() { # as a closed terminal
 	"$VMRUN" --name i sh -c 'setsid sleep 30 > /dev/null 2>&1 & exec sleep 40' & local client=$!
-	for _ in $(seq 50); do ctl i ps -f 2> /dev/null | grep -q 'sleep 40' && break; sleep 0.1; done
+	for _ in $(seq 50); do
+		ctl i ps -f > "$scratch/ps" 2> /dev/null && grep -q 'sleep 40' "$scratch/ps" && ! grep -q setsid "$scratch/ps" && break
+		sleep 0.1
+	done
 	kill -9 $client
 	for _ in $(seq 30); do ctl i ps -f | grep -q 'sleep 40' || break; sleep 0.1; done
 	ctl i ps -f > "$scratch/ps"
