@@ -184,6 +184,7 @@ static void slave_release(struct file *f)
 		t->exclusive = false;
 		tty_wake_master_locked(t, EPOLLHUP | EPOLLIN | EPOLLOUT);
 	}
+	t->told |= list_empty(&t->slaves); /* the console lets go of it when the caller has left */
 	tty_unlock(t);
 	if (last && tty_jobs)
 		tty_jobs->closed(t);
