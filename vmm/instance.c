@@ -27,7 +27,7 @@
 
 #define STATUS_VMRUN 125
 
-static int fail(struct instance_error *err, int status, const char *fmt, ...)
+int instance_fail(struct instance_error *err, int status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -61,15 +61,15 @@ static int boot_machine(struct instance *in, const struct instance_config *cfg, 
 	char why[384] = "";
 
 	if (wait_boot() < 0 || usercopy_boot() < 0)
-		return fail(err, STATUS_VMRUN, "cannot install signal handlers: %s", strerror(errno));
+		return instance_fail(err, STATUS_VMRUN, "cannot install signal handlers: %s", strerror(errno));
 	env->memory_limit = cfg->memory ? cfg->memory : default_memory();
 	env->platform = platform_kvm_new(&(struct platform_kvm_config){ .no_rewrite = cfg->no_rewrite, .err = why, .err_size = sizeof(why) });
 	if (!env->platform)
-		return fail(err, STATUS_VMRUN, "%s", why);
+		return instance_fail(err, STATUS_VMRUN, "%s", why);
 	env->phys = phys_new(env->platform, env->memory_limit);
 	env->vfs = env->phys ? vfs_new(env->phys) : NULL;
 	if (!env->vfs)
-		return fail(err, STATUS_VMRUN, "out of memory");
+		return instance_fail(err, STATUS_VMRUN, "out of memory");
 	return 0;
 }
 
@@ -78,7 +78,7 @@ static int boot_tasks(struct instance *in, const struct instance_config *cfg, st
 	struct instance_env *env = &in->env;
 
 	if (uname(&in->uts) < 0)
-		return fail(err, STATUS_VMRUN, "uname: %s", strerror(errno));
+		return instance_fail(err, STATUS_VMRUN, "uname: %s", strerror(errno));
 	env->uts = &in->uts;
 	env->task_run = task_run;
 	env->on_first_exit = program_exited;
@@ -89,7 +89,7 @@ static int boot_tasks(struct instance *in, const struct instance_config *cfg, st
 	if (sched_getaffinity(0, sizeof(env->cpus), &env->cpus) < 0)
 		CPU_SET(0, &env->cpus);
 	if (tasks_boot(env) < 0 || net_boot(env, &cfg->net) < 0)
-		return fail(err, STATUS_VMRUN, "out of memory");
+		return instance_fail(err, STATUS_VMRUN, "out of memory");
 	return 0;
 }
 
@@ -117,7 +117,7 @@ int instance_new(const struct instance_config *cfg, struct instance **ret, struc
 	struct instance *in = calloc(1, sizeof(*in));
 
 	if (!in)
-		return fail(err, STATUS_VMRUN, "out of memory");
+		return instance_fail(err, STATUS_VMRUN, "out of memory");
 	set_heap_policy();
 	in->cfg = cfg;
 	mutex_init(&in->mounts.lock);

@@ -34,6 +34,8 @@ struct instance_config {
 
 /* Why an instance could not start: one line, and the exit status that convention gives it. */
 struct instance_error { int status; char text[512]; };
+/* Fills it in. -1. */
+int instance_fail(struct instance_error *err, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Boots: programs can be started then (program.h). cfg and what it points to must stay. 0, or -1 with *err. */
 int instance_new(const struct instance_config *cfg, struct instance **ret, struct instance_error *err);

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,17 +39,6 @@ struct program {
 	_Atomic bool wants_terminal, ended;
 	_Atomic int stopped, status;
 };
-
-static int fail(struct instance_error *err, int status, const char *fmt, ...)
-{
-	va_list ap;
-
-	err->status = status;
-	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
-	va_end(ap);
-	return -1;
-}
 
 static void program_put(struct program *p)
 {
@@ -183,7 +171,7 @@ static int give_console(struct program *p, const struct program_config *cfg, con
 
 	if (p->console)
 		ref_get(&p->ref);
-	return r < 0 ? fail(err, STATUS_VMRUN, "cannot use the terminal: %s", strerror(-r)) : 0;
+	return r < 0 ? instance_fail(err, STATUS_VMRUN, "cannot use the terminal: %s", strerror(-r)) : 0;
 }
 
 /* --- which file it is ------------------------------------------------------------------------------------------ */
@@ -280,14 +268,14 @@ static int load(struct program *p, const struct program_config *cfg, struct inst
 	if (r == 0)
 		return 0;
 	if (r == -ENOENT || r == -ENOTDIR)
-		return fail(err, STATUS_NOT_FOUND, "%s: not found%s", name,
+		return instance_fail(err, STATUS_NOT_FOUND, "%s: not found%s", name,
 			    strchr(name, '/') ? ": give a path that exists inside (see --rootfs and --volume)" :
 						" along PATH: give its path, or set PATH");
 	if (r == -ENOEXEC)
-		return fail(err, STATUS_NOT_EXECUTABLE, "%s: not an x86-64 Linux program or script", name);
+		return instance_fail(err, STATUS_NOT_EXECUTABLE, "%s: not an x86-64 Linux program or script", name);
 	if (r == -EACCES)
-		return fail(err, STATUS_NOT_EXECUTABLE, "%s: permission denied: is it an executable file?", name);
-	return fail(err, STATUS_NOT_EXECUTABLE, "%s: cannot run: %s", name, strerror(-r));
+		return instance_fail(err, STATUS_NOT_EXECUTABLE, "%s: permission denied: is it an executable file?", name);
+	return instance_fail(err, STATUS_NOT_EXECUTABLE, "%s: cannot run: %s", name, strerror(-r));
 }
 
 /* --- its life ---------------------------------------------------------------------------------------------------- */
@@ -308,7 +296,7 @@ static int make_first(struct program *p, const struct program_config *cfg, struc
 	facts->cwd = &cwd;
 	r = task_first(&p->in->env, facts, &t);
 	if (r < 0)
-		return fail(err, STATUS_VMRUN, "cannot create a process: %s", strerror(-r));
+		return instance_fail(err, STATUS_VMRUN, "cannot create a process: %s", strerror(-r));
 	ref_get(&p->ref); /* the process's */
 	p->first = task_get(t);
 	if (p->console && cfg->controlled)
@@ -333,7 +321,7 @@ static int build(struct program *p, const struct program_config *cfg, struct ins
 
 	if (!fds || !cred) {
 		cred_put(cred);
-		return fail(err, STATUS_VMRUN, "out of memory");
+		return instance_fail(err, STATUS_VMRUN, "out of memory");
 	}
 	r = give_console(p, cfg, cred, err);
 	if (r == 0) {
@@ -341,7 +329,7 @@ static int build(struct program *p, const struct program_config *cfg, struct ins
 		if (p->console)
 			console_opened(p->console);
 		if (r < 0)
-			r = fail(err, STATUS_VMRUN, "cannot take over open descriptors: %s", strerror(-r));
+			r = instance_fail(err, STATUS_VMRUN, "cannot take over open descriptors: %s", strerror(-r));
 	}
 	if (r < 0) {
 		cred_put(cred);
@@ -360,14 +348,14 @@ int program_new(struct instance *in, const struct program_config *cfg, struct pr
 	struct program *p = calloc(1, sizeof(*p));
 
 	if (!p)
-		return fail(err, STATUS_VMRUN, "out of memory");
+		return instance_fail(err, STATUS_VMRUN, "out of memory");
 	ref_init(&p->ref);
 	p->in = in;
 	p->has_shell = cfg->has_shell;
 	p->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->news_fd < 0) {
 		free(p);
-		return fail(err, STATUS_VMRUN, "eventfd: %s", strerror(errno));
+		return instance_fail(err, STATUS_VMRUN, "eventfd: %s", strerror(errno));
 	}
 	if (build(p, cfg, err) < 0) {
 		program_leave(p, false);
@@ -384,7 +372,7 @@ int program_start(struct program *p, struct instance_error *err)
 	if (r == 0)
 		return 0;
 	abandon(p);
-	return fail(err, STATUS_VMRUN, "cannot start a virtual CPU: %s", strerror(-r));
+	return instance_fail(err, STATUS_VMRUN, "cannot start a virtual CPU: %s", strerror(-r));
 }
 
 static void hang_up(struct program *p)

@@ -241,16 +241,6 @@ bool seccomp_knows_action(uint32_t action)
 
 /* --- deciding (own thread) ------------------------------------------------------------------------------------ */
 
-static bool is_alone(struct proc *p)
-{
-	bool alone;
-
-	mutex_lock(&p->lock);
-	alone = p->nthreads == 1;
-	mutex_unlock(&p->lock);
-	return alone;
-}
-
 /* __secure_computing_strict() */
 static bool strict_allows(struct task *t)
 {
@@ -290,7 +280,7 @@ static void trap(struct task *t, const struct seccomp_data *d, uint32_t reason)
 
 static void kill_for(struct task *t, uint32_t action)
 {
-	if (action == SECCOMP_RET_KILL_THREAD && !is_alone(t->proc))
+	if (action == SECCOMP_RET_KILL_THREAD && !proc_is_alone(t->proc))
 		task_exit(t, SIGSYS);
 	else
 		proc_exit_group(t, SIGSYS);

@@ -241,6 +241,16 @@ void task_set_comm(struct task *t, const char *name)
 	mutex_unlock(&t->lock);
 }
 
+bool proc_is_alone(struct proc *p)
+{
+	bool alone;
+
+	mutex_lock(&p->lock);
+	alone = p->nthreads == 1;
+	mutex_unlock(&p->lock);
+	return alone;
+}
+
 pid_t proc_ppid_locked(struct proc *p)
 {
 	return p->parent ? p->parent->pid : 0;

@@ -239,6 +239,7 @@ struct proc *proc_find(pid_t pid);      /* with a reference */
 /* The next live process with pid >= *pid (reference), *pid updated; NULL: end. For /proc and kill(-1). */
 struct proc *proc_next(pid_t *pid);
 struct task *proc_thread_next(struct proc *p, pid_t *tid); /* likewise the threads of one process */
+bool proc_is_alone(struct proc *p);     /* has one thread */
 unsigned tasks_count(void);             /* live threads, for loadavg and limits */
 pid_t pid_last(void);                   /* the id given out last */
 pid_t task_ppid(struct task *t);

@@ -96,16 +96,6 @@ long sys_clone3(struct task *t, const struct sysargs *a)
 #define UNSHARE_ALONE ((uint64_t)(CLONE_THREAD | CLONE_SIGHAND | CLONE_VM))
 #define UNSHARE_KNOWN (UNSHARE_NAMESPACES | UNSHARE_ALONE | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM)
 
-static bool is_alone(struct proc *p)
-{
-	bool alone;
-
-	mutex_lock(&p->lock);
-	alone = p->nthreads == 1;
-	mutex_unlock(&p->lock);
-	return alone;
-}
-
 static int unshare_fs(struct task *t)
 {
 	struct fs *copy = fs_copy(t->fsc.fs), *old;
@@ -132,7 +122,7 @@ long sys_unshare(struct task *t, const struct sysargs *a)
 		flags |= CLONE_FS;
 	if (flags & ~UNSHARE_KNOWN)
 		return -EINVAL;
-	if ((flags & UNSHARE_ALONE) && !is_alone(t->proc))
+	if ((flags & UNSHARE_ALONE) && !proc_is_alone(t->proc))
 		return -EINVAL;
 	if (flags & UNSHARE_NAMESPACES)
 		return -EPERM;
