@@ -32,6 +32,7 @@ void task_set_cred(struct task *t, struct cred *c)
 	t->fsc.cred = c;
 	mutex_unlock(&t->lock);
 	task_answers_cred(t);
+	task_memlock_update(t);
 	cred_put(old);
 }
 

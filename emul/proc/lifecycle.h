@@ -39,6 +39,10 @@ pid_t proc_ppid_locked(struct proc *p);          /* tasks_lock held */
 void task_answers_cred(struct task *t);           /* own thread; its credentials changed */
 void task_answers_parent_locked(struct proc *p); /* p got another parent; tasks_lock held */
 
+/* --- rlimit.c ----------------------------------------------------------------------------------------------- */
+/* mlock(2)'s limit holds for those without CAP_IPC_LOCK: the limit, or t's capabilities, changed. No lock held. */
+void task_memlock_update(struct task *t);
+
 /* --- start.c: host threads ----------------------------------------------------------------------------- */
 /* Gets a host thread and a vCPU for t; xstate (owned, may be NULL) is loaded into it. 0, -EAGAIN, -ENOMEM. Then one of: */
 int task_prepare_thread(struct task *t, void *xstate);

@@ -3,7 +3,7 @@
 #include <linux/capability.h>
 
 #include "emul/base/err.h"
-#include "emul/proc/task.h"
+#include "emul/proc/lifecycle.h"
 
 #define NOFILE_MAX ((uint64_t)1 << 20) /* /proc/sys/fs/nr_open */
 
@@ -15,6 +15,15 @@ uint64_t proc_rlimit(struct proc *p, int resource)
 	v = p->limits[resource].rlim_cur;
 	mutex_unlock(&p->lock);
 	return v;
+}
+
+void task_memlock_update(struct task *t)
+{
+	AUTO(mm) mm = task_get_mm(t);
+	AUTO(cred) c = task_get_cred(t);
+
+	if (mm && c)
+		atomic_store(&mm_limits(mm)->memlock, cred_capable(c, CAP_IPC_LOCK) ? UINT64_MAX : proc_rlimit(t->proc, RLIMIT_MEMLOCK));
 }
 
 static void push_limits(struct task *t, unsigned resource, uint64_t value)
@@ -29,7 +38,7 @@ static void push_limits(struct task *t, unsigned resource, uint64_t value)
 	case RLIMIT_STACK: atomic_store(&mm_limits(mm)->stack, value); break;
 	case RLIMIT_AS: atomic_store(&mm_limits(mm)->as, value); break;
 	case RLIMIT_DATA: atomic_store(&mm_limits(mm)->data, value); break;
-	case RLIMIT_MEMLOCK: atomic_store(&mm_limits(mm)->memlock, value); break;
+	case RLIMIT_MEMLOCK: task_memlock_update(t); break;
 	default: break;
 	}
 }
