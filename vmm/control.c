@@ -24,7 +24,6 @@
 #include "vmm/report.h"
 #include "vmm/wire.h"
 
-#define STATUS_VMRUN 125
 #define CALLERS_MAX 1024
 #define CALLER_STACK ((size_t)256 << 10)
 #define FIRST_CALL_MS 5000  /* whoever started us calls at once */

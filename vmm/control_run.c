@@ -16,7 +16,6 @@
 #include "vmm/program.h"
 #include "vmm/wire.h"
 
-#define STATUS_VMRUN 125
 #define MAX_NUMBER 65536      /* of a descriptor */
 #define LOOK_AGAIN_MS 250
 

@@ -25,7 +25,6 @@
 #include "vmm/platform_kvm.h"
 #include "vmm/program.h"
 
-#define STATUS_VMRUN 125
 
 int instance_fail(struct instance_error *err, int status, const char *fmt, ...)
 {

@@ -32,6 +32,7 @@ struct instance_config {
 	bool outlives_programs;   /* others may follow: what a first process leaves behind goes on */
 };
 
+#define STATUS_VMRUN 125 /* vmrun itself failed, not the program */
 /* Why an instance could not start: one line, and the exit status that convention gives it. */
 struct instance_error { int status; char text[512]; };
 /* Fills it in. -1. */

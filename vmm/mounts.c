@@ -4,7 +4,6 @@
  * own /proc, /sys, /dev, /dev/shm and /dev/mqueue. Volumes and --rootfs change it.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,19 +16,6 @@
 #include "vmm/instance_internal.h"
 #include "vmm/mounts.h"
 
-#define STATUS_VMRUN 125
-
-static int fail(struct instance_error *err, const char *fmt, ...)
-{
-	va_list ap;
-
-	err->status = STATUS_VMRUN;
-	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
-	va_end(ap);
-	return -1;
-}
-
 static int mount_root(struct instance_env *env, const struct instance_config *cfg, struct instance_error *err)
 {
 	const char *dir = cfg->rootfs ? cfg->rootfs : "/";
@@ -38,7 +24,7 @@ static int mount_root(struct instance_env *env, const struct instance_config *cf
 
 	if (r == 0)
 		r = vfs_mount(env->vfs, "/", s, "overlay", "overlay", 0);
-	return r < 0 ? fail(err, "%s: cannot be the root directory: %s", dir, strerror(-r)) : 0;
+	return r < 0 ? instance_fail(err, STATUS_VMRUN, "%s: cannot be the root directory: %s", dir, strerror(-r)) : 0;
 }
 
 static int mount_own(struct instance_env *env, const char *at, int made, struct super *s, const char *type,
@@ -48,7 +34,7 @@ static int mount_own(struct instance_env *env, const char *at, int made, struct 
 
 	if (r == 0)
 		r = vfs_mount(env->vfs, at, s, type, type, flags);
-	return r < 0 ? fail(err, "cannot mount %s at %s: %s", type, at, strerror(-r)) : 0;
+	return r < 0 ? instance_fail(err, STATUS_VMRUN, "cannot mount %s at %s: %s", type, at, strerror(-r)) : 0;
 }
 
 /* A directory of the tree that has been built so far. */
@@ -97,7 +83,7 @@ static int mount_kernel_trees(struct instance_env *env, struct instance_error *e
 		return -1;
 	r = find_place(env, "/dev/mqueue", &mqueues);
 	if (r < 0)
-		return fail(err, "/dev/mqueue: %s", strerror(-r));
+		return instance_fail(err, STATUS_VMRUN, "/dev/mqueue: %s", strerror(-r));
 	mqueue_set_root(&mqueues);
 	path_put(&mqueues);
 	return 0;
@@ -192,13 +178,13 @@ static int mount_volume(struct instance_env *env, const struct instance_volume *
 	int r;
 
 	if (stat(v->host, &st) < 0)
-		return fail(err, "--volume %s: %s", v->host, strerror(errno));
+		return instance_fail(err, STATUS_VMRUN, "--volume %s: %s", v->host, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
-		return fail(err, "--volume %s: not a directory: give the directory that holds the file", v->host);
+		return instance_fail(err, STATUS_VMRUN, "--volume %s: not a directory: give the directory that holds the file", v->host);
 	r = hostfs_new(env->vfs, v->host, v->read_only, &s);
 	if (r == 0)
 		r = vfs_mount(env->vfs, v->guest, s, "hostfs", v->host, v->read_only ? ST_RDONLY : 0);
-	return r < 0 ? fail(err, "--volume %s:%s: %s", v->host, v->guest, strerror(-r)) : 0;
+	return r < 0 ? instance_fail(err, STATUS_VMRUN, "--volume %s:%s: %s", v->host, v->guest, strerror(-r)) : 0;
 }
 
 static int mount_volumes(struct instance *in, const char *above, struct instance_error *err)
@@ -220,7 +206,7 @@ int mounts_setup(struct instance *in, struct instance_error *err)
 	if (!in->cfg->rootfs && may_show(dir)) {
 		r = show(in, dir);
 		if (r < 0)
-			return fail(err, "%s: cannot use the working directory: %s", dir, strerror(-r));
+			return instance_fail(err, STATUS_VMRUN, "%s: cannot use the working directory: %s", dir, strerror(-r));
 	}
 	return mount_kernel_trees(&in->env, err) < 0 ? -1 : mount_volumes(in, "/", err);
 }
@@ -233,7 +219,7 @@ static int show_later(struct instance *in, const char *dir, struct instance_erro
 	mutex_lock(&in->mounts.lock);
 	if (!is_shown(in, dir) && !is_in_volume(in, dir)) {
 		r = show(in, dir);
-		r = r < 0 ? fail(err, "%s: cannot use the working directory: %s", dir, strerror(-r)) : mount_volumes(in, dir, err);
+		r = r < 0 ? instance_fail(err, STATUS_VMRUN, "%s: cannot use the working directory: %s", dir, strerror(-r)) : mount_volumes(in, dir, err);
 	}
 	mutex_unlock(&in->mounts.lock);
 	return r;
@@ -246,6 +232,6 @@ int mounts_cwd(struct instance *in, const struct program_config *cfg, struct pat
 	if (may_show(outside) && show_later(in, outside, err) < 0)
 		return -1;
 	if (find_place(&in->env, dir, ret) < 0)
-		return fail(err, "%s: no such directory inside: choose one with --cwd", dir);
+		return instance_fail(err, STATUS_VMRUN, "%s: no such directory inside: choose one with --cwd", dir);
 	return 0;
 }

@@ -25,7 +25,6 @@
 
 #define STATUS_NOT_FOUND 127
 #define STATUS_NOT_EXECUTABLE 126
-#define STATUS_VMRUN 125
 
 struct program {
 	struct ref ref;

@@ -10,8 +10,6 @@
 
 #include "tools/vmrun/options.h"
 
-#define STATUS_VMRUN 125
-
 struct front;
 struct winsize;
 
