@@ -46,10 +46,10 @@ static json_t *ask_at(const struct meeting *m, const char *name, json_t *what, c
 	if (e >= 0)
 		e = wire_recv(fd, &answer, ANSWER_MS);
 	if (e < 0) {
-		if (e == -ECONNREFUSED || e == -ENOENT)
+		if (e == -ECONNREFUSED || e == -ENOENT || e == -EPIPE) /* the last: it was just ending when we came */
 			snprintf(err, size, "no instance '%s' runs", name);
 		else
-			snprintf(err, size, "instance '%s': %s", name, e == -EPIPE ? "it has ended" : strerror(-e));
+			snprintf(err, size, "instance '%s': %s", name, strerror(-e));
 		return NULL;
 	}
 	if (wire_text(&answer, "error"))
