@@ -212,9 +212,22 @@ static void record_free(struct record *rec)
 	free(rec);
 }
 
+/* In Linux's order, which F_GETLK shows: owners as they came, the records of each by their start. */
 static void record_insert(struct lockset *s, struct record *rec)
 {
-	list_add_tail(&s->records, &rec->node);
+	struct list *before = &s->records;
+	struct record *other;
+
+	list_for_each(other, &s->records, node) {
+		if (other->ofd != rec->ofd || other->owner != rec->owner)
+			continue;
+		if (other->start > rec->start) {
+			before = &other->node;
+			break;
+		}
+		before = other->node.next;
+	}
+	list_add_tail(before, &rec->node);
 	count(rec->ofd, 1);
 }
 

@@ -132,6 +132,22 @@ static void ranges_split_and_merge(void **state)
 	assert_int_equal(ask(b, F_OFD_GETLK, 0, 0).l_type, F_UNLCK);
 }
 
+static void getlk_names_the_first_in_the_file(void **state)
+{
+	int a = file_make("f", "0123456789"), b = open_again(), c = open_again();
+
+	ASSERT_OK(set(a, F_OFD_SETLK, F_WRLCK, 10, 5));
+	ASSERT_OK(set(a, F_OFD_SETLK, F_RDLCK, 5, 5));
+	assert_lock(ask(b, F_OFD_GETLK, 0, 0), F_RDLCK, 5, 5, -1);
+	ASSERT_OK(set(a, F_OFD_SETLK, F_WRLCK, 7, 1)); /* in the middle */
+	assert_lock(ask(b, F_OFD_GETLK, 7, 0), F_WRLCK, 7, 1, -1);
+	assert_lock(ask(b, F_OFD_GETLK, 0, 0), F_RDLCK, 5, 2, -1);
+	ASSERT_OK(set(c, F_OFD_SETLK, F_WRLCK, 1, 1)); /* who came later is named later */
+	assert_lock(ask(b, F_OFD_GETLK, 0, 0), F_RDLCK, 5, 2, -1);
+	ASSERT_OK(set(a, F_OFD_SETLK, F_WRLCK, 3, 1));
+	assert_lock(ask(b, F_OFD_GETLK, 0, 0), F_WRLCK, 3, 1, -1);
+}
+
 static void starts_count_from_three_places(void **state)
 {
 	int a = file_make("f", "0123456789"), b = open_again();
@@ -349,6 +365,7 @@ int main(void)
 		cmocka_unit_test(read_locks_share),
 		cmocka_unit_test(posix_and_ofd_locks_conflict),
 		cmocka_unit_test(ranges_split_and_merge),
+		cmocka_unit_test(getlk_names_the_first_in_the_file),
 		cmocka_unit_test(starts_count_from_three_places),
 		cmocka_unit_test(errors_of_record_locks),
 		cmocka_unit_test(closing_any_descriptor_drops_posix_locks),
