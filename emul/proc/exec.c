@@ -14,6 +14,7 @@
 
 #include "emul/base/err.h"
 #include "emul/base/log.h"
+#include "emul/proc/aio.h"
 #include "emul/proc/exec_internal.h"
 #include "emul/proc/lifecycle.h"
 
@@ -332,6 +333,7 @@ static int commit(struct task *t, struct new_program *n)
 	signal_exec(t);
 	set_cred(t, n);
 	proc_timers_exit(t->proc);
+	aio_exit(t->proc);
 	task_set_comm(t, n->comm);
 	return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "emul/base/err.h"
 #include "emul/base/log.h"
+#include "emul/proc/aio.h"
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/signal_internal.h"
 #include "emul/proc/timers.h"
@@ -284,6 +285,7 @@ static void begin_end(struct task *t)
 	if (last) {
 		itimers_exit(p);
 		proc_timers_exit(p);
+		aio_exit(p);
 	}
 }
 

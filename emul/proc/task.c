@@ -71,6 +71,7 @@ struct proc *proc_new(struct instance_env *env)
 	list_init(&p->sibling);
 	list_init(&p->all_node);
 	list_init(&p->threads);
+	list_init(&p->aio);
 	sigpending_init(&p->pending);
 	waitq_init(&p->child_wq);
 	waitq_init(&p->stop_wq);

@@ -190,6 +190,7 @@ struct proc {
 	struct waitq child_wq;          /* wait4 sleeps here; with lock */
 	struct idmap timers;            /* posix timers */
 	struct itimer *itimers;         /* ITIMER_*: itimer.c */
+	struct list aio;                /* contexts of asynchronous I/O: aio.c */
 	_Atomic bool zombie, reaped;    /* written under tasks_lock and lock */
 	bool child_subreaper, dumpable, thp_disable;
 	struct rusage_sum { uint64_t utime_ns, stime_ns, minflt, majflt, nvcsw, maxrss; } dead_threads, dead_children;

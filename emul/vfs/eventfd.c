@@ -66,6 +66,17 @@ static ssize_t efd_write(struct file *f, struct uio *from, off_t *pos)
 	return r < 0 ? r : (ssize_t)sizeof(val);
 }
 
+void eventfd_signal(struct file *f)
+{
+	struct eventfd *e = eventfd_of(f);
+
+	mutex_lock(&e->lock);
+	if (e->count < UINT64_MAX - 1)
+		e->count++;
+	waitq_wake(&f->wq, EPOLLIN);
+	mutex_unlock(&e->lock);
+}
+
 static uint32_t efd_poll(struct file *f)
 {
 	struct eventfd *e = eventfd_of(f);
@@ -107,6 +118,11 @@ static const struct file_ops eventfd_ops = {
 	.fdinfo = efd_fdinfo,
 	.release = efd_release,
 };
+
+bool file_is_eventfd(struct file *f)
+{
+	return f->ops == &eventfd_ops;
+}
 
 int eventfd_new(unsigned initial, int flags, struct file **ret)
 {

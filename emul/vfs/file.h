@@ -158,6 +158,8 @@ struct fifo *fifo_new(void);
 void fifo_free(struct fifo *ff);
 int fifo_open(struct fifo *ff, unsigned flags, struct file **ret); /* open(2)'s rules: blocks for the other side; -ENXIO, -ERESTARTSYS */
 int eventfd_new(unsigned initial, int flags /* EFD_* */, struct file **ret);
+bool file_is_eventfd(struct file *f);
+void eventfd_signal(struct file *f); /* adds 1; never waits */
 int timerfd_new(int clock, int flags, struct file **ret);
 struct itimerspec;
 int timerfd_set(struct file *f, int flags, const struct itimerspec *val, struct itimerspec *ret_old); /* -EINVAL: not a timerfd */

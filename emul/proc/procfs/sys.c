@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "emul/base/err.h"
+#include "emul/proc/aio.h"
 #include "emul/proc/procfs/procfs.h"
 #include "emul/vfs/tty/tty.h"
 
@@ -65,6 +66,12 @@ static int show_threads_max(struct pnode *n, struct fs_ctx *c, struct seq *out)
 	return 0;
 }
 
+static int show_aio_nr(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%lu\n", aio_nr());
+	return 0;
+}
+
 #define OPS(name, fn) static const struct pnode_ops name##_ops = { .mode = S_IFREG | 0444, .show = fn }
 OPS(text, show_text);
 OPS(host, show_host);
@@ -79,6 +86,7 @@ OPS(uts, show_uts);
 OPS(uuid, show_uuid);
 OPS(pid_max, show_pid_max);
 OPS(threads_max, show_threads_max);
+OPS(aio_nr, show_aio_nr);
 static const struct pnode_ops dir_ops = { .mode = S_IFDIR | 0555 };
 
 #define TEXT(name, text) { name, &text_ops, text, NULL }
@@ -181,6 +189,8 @@ static const struct pentry mqueue_entries[] = {
 	END,
 };
 static const struct pentry fs_entries[] = {
+	KNOB("aio-max-nr", "65536"),
+	{ "aio-nr", &aio_nr_ops, NULL, NULL },
 	DIR("epoll", epoll_entries),
 	KNOB("file-max", "1048576"),
 	TEXT("file-nr", "0\t0\t1048576"),
