@@ -21,7 +21,7 @@
 #define BRK_AHEAD (64 * PAGE_SIZE)      /* what the heap grows by is touched now */
 #define WINDOW_GROWTH 4u
 #define EXACT_RUN 32u           /* single pages in sequence before windows are tried all the same */
-#define COPY_AHEAD 4u           /* pages copied with a written one in larger maps */
+#define COPY_AHEAD 4u           /* pages copied with a written one in larger data of programs */
 
 /* --- anonymous memory --------------------------------------------------------------------------- */
 
@@ -240,9 +240,14 @@ static int copy_range(struct vma *v, gva_t from, gva_t to)
 	return 0;
 }
 
-/* Is all of v about to be written, a page soon after the other? Small maps, and the data of programs and libraries. */
+/*
+ * Is all of v about to be written, a page soon after the other? Data of programs and libraries, whose files nobody changes
+ * meanwhile. Other private maps show what is written to their file until they are written themselves.
+ */
 bool fill_copies_data(const struct vma *v)
 {
+	if (!(v->flags & VMA_X_IMAGE))
+		return false;
 	return v->end - v->start <= SMALL_DATA || (v->obj && v->obj->host_id.ino && v->end - v->start <= DATA_MAX);
 }
 
@@ -252,7 +257,7 @@ static int copy_object(struct vma *v, gva_t page)
 	uint64_t window = v->end - v->start <= SMALL_DATA ? WINDOW_MIN * PAGE_SIZE : SMALL_DATA;
 	gva_t from = page, to = MIN(page + COPY_AHEAD * PAGE_SIZE, v->end);
 
-	if (v->flags & VMA_X_EXACT) {
+	if ((v->flags & VMA_X_EXACT) || !(v->flags & VMA_X_IMAGE)) {
 		to = page + PAGE_SIZE;
 	} else if (fill_copies_data(v)) {
 		from = MAX(page - page % window, v->start);

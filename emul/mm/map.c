@@ -204,6 +204,8 @@ static unsigned vma_flags(struct mm *mm, const struct request *q)
 		f |= VMA_NORESERVE;
 	if (q->flags & MAP_STACK)
 		f |= VMA_X_NOHUGE;
+	if (q->obj && q->fixed && !q->shared)
+		f |= VMA_X_IMAGE;
 	return f;
 }
 

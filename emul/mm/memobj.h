@@ -73,6 +73,8 @@ int memobj_cached_file(struct phys *ph, int fd, const struct stat *st, struct me
 int memobj_file_window(struct phys *ph, int fd, const struct stat *st, int maxprot, struct memobj **ret);
 /* A host file was cut by a guest; st is what it is now. Its private maps lose what lies behind the end, copies included. */
 void memobj_host_file_cut(struct phys *ph, const struct stat *st);
+/* Bytes of a host file were changed by a guest's call: private maps show them. No lock held. */
+void memobj_host_file_written(struct phys *ph, struct memobj_id id, uint64_t off, uint64_t len);
 /* For the loader and readahead: the frames' contents are valid page cache; the caches of a file are dropped when nobody uses them and memory is short. */
 
 #endif

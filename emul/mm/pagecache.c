@@ -7,7 +7,8 @@
  *
  * A file changed within the resolution of its time stamps could change again unseen: such an object is
  * not `settled` and is not found by later maps. While somebody in this instance may write to the file
- * through a window, the cache is passed by.
+ * through a window, the cache is passed by. What is written by calls is read again into the frames of all
+ * versions in use: a private map shows it where the program has not written itself, as in Linux.
  *
  * The step of the last reference is made under cache_lock, since the hash finds objects without one.
  */
@@ -38,7 +39,7 @@ struct cached {
 	unsigned readahead;
 	/* phys->cache_lock: */
 	struct list hash_node, lru_node;
-	bool hashed;
+	bool findable;          /* by later maps */
 };
 
 static struct cached *to_cached(struct memobj *o);
@@ -53,6 +54,16 @@ static struct version version_of(const struct stat *st)
 static bool same_version(const struct version *a, const struct version *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->mtime == b->mtime && a->ctime == b->ctime && a->size == b->size;
+}
+
+static unsigned bucket_of(dev_t dev, ino_t ino)
+{
+	return (ino ^ ino >> 8 ^ dev * 31) % CACHE_HASH;
+}
+
+static unsigned bucket(const struct version *v)
+{
+	return bucket_of(v->dev, v->ino);
 }
 
 static bool is_settled(const struct version *v)
@@ -200,12 +211,18 @@ static bool run_at(struct cached *c, uint64_t idx, unsigned want, struct page_ru
 
 /* --- versions ------------------------------------------------------------------------------------- */
 
-static void unhash(struct cached *c)
+static void hide(struct cached *c)
 {
 	mutex_assert_held(&c->obj.ph->cache_lock);
-	if (c->hashed)
-		list_del(&c->hash_node);
-	c->hashed = false;
+	c->findable = false;
+}
+
+/* No list has it any more. */
+static void forget(struct cached *c)
+{
+	hide(c);
+	list_del(&c->hash_node);
+	list_del(&c->lru_node);
 }
 
 /* The object of the newest version met; kept alive by the one before it. */
@@ -232,7 +249,7 @@ static int make_succ(struct cached *c, const struct stat *st)
 	if (r < 0)
 		return r;
 	mutex_lock(&c->obj.ph->cache_lock);
-	unhash(c);
+	hide(c);
 	mutex_unlock(&c->obj.ph->cache_lock);
 	mutex_lock(&c->obj.lock);
 	extra = c->succ ? succ : NULL;
@@ -357,10 +374,10 @@ static void cached_put_last(struct memobj *o)
 		mutex_unlock(&ph->cache_lock);
 		return;
 	}
-	keep = c->hashed && c->settled && c->pages.nr_pages;
+	atomic_fetch_sub(&ph->cache_used[bucket(&c->version)], 1);
+	keep = c->findable && c->settled && c->pages.nr_pages;
 	if (!keep) {
-		unhash(c);
-		list_del(&c->lru_node);
+		forget(c);
 		mutex_unlock(&ph->cache_lock);
 		destroy(c);
 		return;
@@ -391,17 +408,12 @@ static struct cached *to_cached(struct memobj *o)
 	return container_of(o, struct cached, obj);
 }
 
-static struct list *bucket(struct phys *ph, const struct version *v)
-{
-	return &ph->cache[(v->ino ^ v->ino >> 8 ^ v->dev * 31) % CACHE_HASH];
-}
-
 static struct cached *find(struct phys *ph, const struct version *v)
 {
 	struct cached *c;
 
-	list_for_each(c, bucket(ph, v), hash_node)
-		if (same_version(&c->version, v))
+	list_for_each(c, &ph->cache[bucket(v)], hash_node)
+		if (c->findable && same_version(&c->version, v))
 			return c;
 	return NULL;
 }
@@ -417,8 +429,9 @@ static struct cached *cached_new(struct phys *ph, const struct version *v)
 	c->settled = is_settled(v);
 	c->fd = -1;
 	c->readahead = READAHEAD_MIN;
-	c->hashed = true;
-	list_add(bucket(ph, v), &c->hash_node);
+	c->findable = true;
+	atomic_fetch_add(&ph->cache_used[bucket(v)], 1);
+	list_add(&ph->cache[bucket(v)], &c->hash_node);
 	list_add_tail(&ph->cache_lru, &c->lru_node);
 	return c;
 }
@@ -431,7 +444,7 @@ static struct cached *get_found(struct phys *ph, const struct version *v, int fd
 	if (!c)
 		return NULL;
 	if (!c->settled) {
-		unhash(c);
+		hide(c);
 		return NULL;
 	}
 	if (ref_get_live(&c->obj.ref))
@@ -439,20 +452,25 @@ static struct cached *get_found(struct phys *ph, const struct version *v, int fd
 	if (fd < 0)
 		return NULL;
 	ref_init(&c->obj.ref);
+	atomic_fetch_add(&ph->cache_used[bucket(v)], 1);
 	c->fd = fd;
 	return c;
 }
 
-/* --- truncation ------------------------------------------------------------------------------------ */
+/* --- what calls of this instance change --------------------------------------------------------------- */
 
 /* The at-th version in use of the file, with a reference. NULL: there are not so many. */
-static struct cached *nth_version(struct phys *ph, const struct stat *st, unsigned at)
+static struct cached *nth_version(struct phys *ph, struct memobj_id id, unsigned at)
 {
 	struct cached *c, *found = NULL;
+	unsigned b = bucket_of(id.dev, id.ino);
 
+	/* Who maps the file after this look reads what is there now. */
+	if (!atomic_load(&ph->cache_used[b]))
+		return NULL;
 	mutex_lock(&ph->cache_lock);
-	list_for_each(c, &ph->cache_lru, lru_node) {
-		bool used = c->version.dev == st->st_dev && c->version.ino == st->st_ino && atomic_load(&c->obj.ref.n);
+	list_for_each(c, &ph->cache[b], hash_node) {
+		bool used = c->version.dev == id.dev && c->version.ino == id.ino && atomic_load(&c->obj.ref.n);
 
 		if (used && at-- == 0) {
 			found = ref_get_live(&c->obj.ref) ? c : NULL;
@@ -480,11 +498,37 @@ static void cut_version(struct cached *c, uint64_t size)
 
 void memobj_host_file_cut(struct phys *ph, const struct stat *st)
 {
+	struct memobj_id id = { st->st_dev, st->st_ino };
 	struct cached *c;
 
 	/* Idle versions are compared with the file before they are used again. */
-	for (unsigned at = 0; (c = nth_version(ph, st, at)); at++) {
+	for (unsigned at = 0; (c = nth_version(ph, id, at)); at++) {
 		cut_version(c, (uint64_t)st->st_size);
+		memobj_put(&c->obj);
+	}
+}
+
+/* The last reader of two writers' pages finds what both have written. */
+static void read_again(struct cached *c, uint64_t off, uint64_t end)
+{
+	uint64_t idx = off >> PAGE_SHIFT;
+	gpa_t gpa;
+
+	mutex_lock(&c->obj.lock);
+	for (; pagetree_next(&c->pages, idx, &idx, &gpa) && idx << PAGE_SHIFT < end; idx++)
+		read_pages(c, idx, gpa, 1);
+	mutex_unlock(&c->obj.lock);
+}
+
+void memobj_host_file_written(struct phys *ph, struct memobj_id id, uint64_t off, uint64_t len)
+{
+	uint64_t end;
+	struct cached *c;
+
+	if (__builtin_add_overflow(off, len, &end))
+		end = UINT64_MAX;
+	for (unsigned at = 0; (c = nth_version(ph, id, at)); at++) {
+		read_again(c, off, end);
 		memobj_put(&c->obj);
 	}
 }
@@ -558,8 +602,7 @@ uint64_t pagecache_reclaim(struct pool *pool, uint64_t want)
 			n += shrink(c, want - n);
 			mutex_unlock(&c->obj.lock);
 			if (is_idle && !c->pages.nr_pages) {
-				unhash(c);
-				list_del(&c->lru_node);
+				forget(c);
 				list_add(&dead, &c->lru_node);
 			}
 		}

@@ -18,6 +18,7 @@ struct phys {
 	/* cache_lock: */
 	struct list cache[CACHE_HASH]; /* cached files by (dev, ino) */
 	struct list cache_lru;         /* all of them, least recently mapped first */
+	_Atomic unsigned cache_used[CACHE_HASH]; /* of a bucket, those in use; read without the lock as a hint */
 
 	struct mutex window_lock;
 	/* window_lock: */

@@ -22,6 +22,7 @@ enum {
 	VMA_X_HUGE = 1 << 22,     /* MADV_HUGEPAGE */
 	VMA_X_ONFAULT = 1 << 23,  /* locked, but not populated */
 	VMA_X_SPECIAL = 1 << 24,  /* vDSO: frames of the platform */
+	VMA_X_IMAGE = 1 << 25,    /* a private map of an object at a fixed place: a segment of a program or library */
 };
 
 struct vma {

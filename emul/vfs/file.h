@@ -59,6 +59,7 @@ struct file_ops {
 	int (*set_flags)(struct file *f, unsigned flags);      /* F_SETFL is about to change flags; NULL: fine */
 	bool (*can_async)(struct file *f);                     /* O_ASYNC has an effect; NULL: it does not stick */
 	int (*host_fd)(struct file *f); /* a host descriptor that reads/writes the same data (sendfile, copy_file_range, splice); borrowed; -1 */
+	void (*host_changed)(struct file *f, uint64_t off, uint64_t len); /* what host_fd leads to was changed by it; NULL: nobody cares */
 	void (*fdinfo)(struct file *f, void *out_seq);         /* lines of /proc/PID/fdinfo/N after pos, flags, mnt_id; struct seq * of pseudo.h */
 	void (*describe)(struct file *f, char *buf, size_t size); /* readlink of /proc/PID/fd/N for files without a path: "pipe:[7]" */
 	/* A message of the kernel's for who reads it (netlink sockets; mq_notify(2) asks for that). size 0: asks only. NULL, -EINVAL: it takes none. */

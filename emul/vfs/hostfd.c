@@ -40,8 +40,9 @@ enum kind {
 
 struct hostfd {
 	struct file file;
-	enum kind kind;     /* constant, as fd and text */
+	enum kind kind;     /* constant, as fd, id and text */
 	int fd;
+	struct memobj_id id;
 	char *text;         /* what /proc/self/fd shows on the host */
 	struct mutex lock;
 	bool watched;       /* lock: the reactor tells wq of changes */
@@ -179,9 +180,20 @@ static ssize_t plain_read(struct file *f, struct uio *to, off_t *pos)
 	return plain_move(f, true, to, pos);
 }
 
+static void plain_changed(struct file *f, uint64_t off, uint64_t len)
+{
+	if (frames)
+		memobj_host_file_written(frames, hostfd_of(f)->id, off, len);
+}
+
 static ssize_t plain_write(struct file *f, struct uio *from, off_t *pos)
 {
-	return plain_move(f, false, from, pos);
+	ssize_t r = plain_move(f, false, from, pos);
+
+	/* The position is the host's, and shared with others: where it was written is not known. */
+	if (r > 0)
+		plain_changed(f, 0, UINT64_MAX);
+	return r;
 }
 
 /* --- readiness ------------------------------------------------------------------------------------------------- */
@@ -262,12 +274,21 @@ static int plain_fsync(struct file *f, bool datasync)
 
 static int plain_truncate(struct file *f, uint64_t size)
 {
-	return (int)HOST(ftruncate(hostfd_of(f)->fd, (off_t)size));
+	int fd = hostfd_of(f)->fd, r = (int)HOST(ftruncate(fd, (off_t)size));
+	struct stat st;
+
+	if (r == 0 && frames && fstat(fd, &st) == 0)
+		memobj_host_file_cut(frames, &st);
+	return r;
 }
 
 static int plain_fallocate(struct file *f, int mode, uint64_t off, uint64_t len)
 {
-	return (int)HOST(fallocate(hostfd_of(f)->fd, mode, (off_t)off, (off_t)len));
+	int r = (int)HOST(fallocate(hostfd_of(f)->fd, mode, (off_t)off, (off_t)len));
+
+	if (r == 0)
+		plain_changed(f, 0, UINT64_MAX);
+	return r;
 }
 
 static int host_host_fd(struct file *f)
@@ -317,6 +338,7 @@ static const struct file_ops plain_ops = {
 	.truncate = plain_truncate,
 	.fallocate = plain_fallocate,
 	.host_fd = host_host_fd,
+	.host_changed = plain_changed,
 	.describe = host_describe,
 	.release = host_release,
 };
@@ -395,6 +417,7 @@ int hostfd_new(int host_fd, struct file **ret)
 		free(h);
 		return r < 0 ? r : -ENOMEM;
 	}
+	h->id = (struct memobj_id){ st.st_dev, st.st_ino };
 	classify(h, &st, flags);
 	mutex_init(&h->lock);
 	file_init(&h->file, h->kind == HOST_PLAIN ? &plain_ops : &stream_ops, flags);

@@ -331,29 +331,29 @@ static int plain_host_fd(struct file *f)
 static ssize_t copy_in_host(struct file *out, off_t *out_off, struct file *in, off_t *pos, size_t len, struct fs_ctx *c)
 {
 	int ifd = plain_host_fd(in), ofd = plain_host_fd(out);
-	off_t at = *pos;
+	off_t at = *pos, end;
 	ssize_t r;
 
 	if (ifd < 0 || ofd < 0 || in == out || (c && c->limit_fsize < INT64_MAX))
 		return 0;
 	if (out_off) {
-		off_t to = *out_off;
-
-		r = HOST(copy_file_range(ifd, &at, ofd, &to, len, 0));
+		end = *out_off;
+		r = HOST(copy_file_range(ifd, &at, ofd, &end, len, 0));
 		if (r > 0)
-			*out_off = to;
+			*out_off = end;
 	} else {
 		mutex_lock(&out->pos_lock);
-		off_t to = out->pos;
-
-		r = HOST(copy_file_range(ifd, &at, ofd, &to, len, 0));
+		end = out->pos;
+		r = HOST(copy_file_range(ifd, &at, ofd, &end, len, 0));
 		if (r > 0)
-			out->pos = to;
+			out->pos = end;
 		mutex_unlock(&out->pos_lock);
 	}
 	if (r <= 0)
 		return 0;
 	*pos = at;
+	if (out->ops->host_changed)
+		out->ops->host_changed(out, (uint64_t)(end - r), (uint64_t)r);
 	if (in->inode)
 		notify_path(&(struct path){ in->path.mnt, in->path.dentry }, IN_ACCESS);
 	if (out->inode)

@@ -2,8 +2,8 @@
 /*
  * mmap(2), munmap(2): placement, every flag that does not depend on the host, private and shared,
  * file and anonymous; coherence of shared maps with read and write; SIGBUS beyond the file's end;
- * the errors in Linux's order. Whether a private map shows later changes of its file is unspecified
- * and not tested. Protection changes are in test_mprotect.c, advice in test_madvise.c.
+ * the errors in Linux's order. What private maps show of later changes of their file is in
+ * test_mmap_private.c. Protection changes are in test_mprotect.c, advice in test_madvise.c.
  */
 #include "tests/lib/cmocka_all.h"
 #include "tests/lib/fault.h"

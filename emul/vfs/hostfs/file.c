@@ -24,6 +24,7 @@ struct hostfile {
 	struct file file;
 	int fd;             /* constant */
 	struct phys *ph;    /* whose frames maps use; constant */
+	struct memobj_id id; /* constant */
 };
 
 static struct hostfile *hostfile_of(struct file *f)
@@ -116,28 +117,44 @@ static ssize_t hf_read(struct file *f, struct uio *to, off_t *pos)
 	return move_all(&m, to, pos, false);
 }
 
+/* n bytes before end; end < 0: somewhere. */
+static void was_written(struct hostfile *h, off_t end, ssize_t n)
+{
+	if (h->ph && n > 0)
+		memobj_host_file_written(h->ph, h->id, end < 0 ? 0 : (uint64_t)(end - n), end < 0 ? UINT64_MAX : (uint64_t)n);
+}
+
+static ssize_t append_all(struct file *f, struct move *m, struct uio *from, off_t *pos)
+{
+	off_t end = 0;
+	ssize_t r;
+
+	m->rwf |= RWF_APPEND;
+	/* pwrite(2) on Linux appends too; its position is nobody's, and another thread may be at the descriptor's. */
+	if (pos != &f->pos) {
+		r = move_all(m, from, &end, false);
+		was_written(hostfile_of(f), -1, r);
+		return r;
+	}
+	r = move_all(m, from, pos, true);
+	if (r > 0) {
+		end = HOST(lseek(m->fd, 0, SEEK_CUR));
+		if (end >= 0)
+			*pos = end;
+		was_written(hostfile_of(f), end, r);
+	}
+	return r;
+}
+
 static ssize_t hf_write(struct file *f, struct uio *from, off_t *pos)
 {
 	struct move m = { hostfile_of(f)->fd, false, file_call_nonblock ? RWF_NOWAIT : 0 };
-	bool append = file_append(f);
 	ssize_t r;
 
-	if (!append)
-		return move_all(&m, from, pos, false);
-	m.rwf |= RWF_APPEND;
-	/* pwrite(2) on Linux appends too; its position is nobody's, and another thread may be at the descriptor's. */
-	if (pos != &f->pos) {
-		off_t any = 0;
-
-		return move_all(&m, from, &any, false);
-	}
-	r = move_all(&m, from, pos, true);
-	if (r > 0) {
-		off_t end = HOST(lseek(m.fd, 0, SEEK_CUR));
-
-		if (end >= 0)
-			*pos = end;
-	}
+	if (file_append(f))
+		return append_all(f, &m, from, pos);
+	r = move_all(&m, from, pos, false);
+	was_written(hostfile_of(f), *pos, r);
 	return r;
 }
 
@@ -223,11 +240,27 @@ static int hf_truncate(struct file *f, uint64_t size)
 	return r;
 }
 
+static void hf_changed(struct file *f, uint64_t off, uint64_t len)
+{
+	struct hostfile *h = hostfile_of(f);
+
+	if (h->ph)
+		memobj_host_file_written(h->ph, h->id, off, len);
+}
+
 static int hf_fallocate(struct file *f, int mode, uint64_t off, uint64_t len)
 {
+	struct hostfile *h = hostfile_of(f);
+	int r;
+
 	if (off > INT64_MAX || len > INT64_MAX - off)
 		return -EFBIG;
-	return hostfs_error(HOST(fallocate(hostfile_of(f)->fd, mode, (off_t)off, (off_t)len)));
+	r = hostfs_error(HOST(fallocate(h->fd, mode, (off_t)off, (off_t)len)));
+	if (r == 0)
+		hf_changed(f, off, mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE) ? UINT64_MAX : len);
+	if (r == 0 && (mode & FALLOC_FL_COLLAPSE_RANGE))
+		was_cut(h->ph, h->fd);
+	return r;
 }
 
 static int hf_host_fd(struct file *f)
@@ -254,6 +287,7 @@ static const struct file_ops hostfile_ops = {
 	.truncate = hf_truncate,
 	.fallocate = hf_fallocate,
 	.host_fd = hf_host_fd,
+	.host_changed = hf_changed,
 	.release = hf_release,
 };
 
@@ -292,6 +326,7 @@ int hostfs_file_open(struct hostfs_inode *hi, unsigned flags, struct file **ret)
 		return r;
 	}
 	h->ph = vfs_phys(hi->inode.sb->vfs);
+	h->id = (struct memobj_id){ hi->inode.dev, hi->inode.ino };
 	if (flags & O_TRUNC)
 		was_cut(h->ph, h->fd);
 	file_init(&h->file, &hostfile_ops, flags);
