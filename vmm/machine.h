@@ -194,6 +194,7 @@ void slot_enter(struct vcpu *v);                      /* right before the guest 
 void slot_leave(struct vcpu *v);                      /* right after: the call in the slot is settled */
 bool slot_resume(struct vcpu *v, struct uregs *r, struct vcpu_event *ev); /* r in the gate: back to the program. true: its call was answered */
 void slot_tell(struct vcpu *v, unsigned nr, uint32_t value); /* what the gate answers to call nr; any thread */
+void slot_forget(struct vcpu *v); /* nothing any more; any thread */
 void slot_wipe(struct vcpu *v);                       /* nobody runs on v: its next task sees nothing of the last one's calls */
 void slot_note_exit(struct vcpu *v);
 void slot_report(struct machine *m, struct platform_stats *ret);

@@ -35,6 +35,7 @@
 		.vcpu_run = vcpu_enter,             \
 		.vcpu_set_server = slot_set_server, \
 		.vcpu_tell = slot_tell,             \
+		.vcpu_forget = slot_forget,         \
 		.vcpu_kick = vcpu_kick,             \
 		.vcpu_get_xstate = fpu_get,         \
 		.vcpu_set_xstate = fpu_set,         \

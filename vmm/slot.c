@@ -42,7 +42,7 @@ void slot_tell(struct vcpu *v, unsigned nr, uint32_t value)
 	__atomic_store_n(answer_entry(v, nr & 255), (uint32_t)-nr | (uint64_t)value << 32, __ATOMIC_RELEASE);
 }
 
-static void slot_forget(struct vcpu *v)
+void slot_forget(struct vcpu *v)
 {
 	for (unsigned i = 0; i < 256; i++)
 		__atomic_store_n(answer_entry(v, i), RT_NO_ANSWER(i) | (uint64_t)(v->ring && v->ring[i]) << 32, __ATOMIC_RELEASE);

@@ -141,6 +141,7 @@ struct platform_ops {
 	void (*vcpu_set_server)(struct vcpu *v, served_fn fn, void *ctx, const unsigned char *ring);
 	/* Call nr answers value from now on without anybody being asked. Any thread. NULL: no such thing. */
 	void (*vcpu_tell)(struct vcpu *v, unsigned nr, uint32_t value);
+	void (*vcpu_forget)(struct vcpu *v); /* what vcpu_tell() said. Any thread; goes with it */
 	void (*vcpu_kick)(struct vcpu *v); /* the next or current vcpu_run() ends soon, with VCPU_KICKED if nothing else happened first */
 	/* Extended state in XSAVE standard (non-compacted) format, xstate_size bytes. */
 	int (*vcpu_get_xstate)(struct vcpu *v, void *buf);

@@ -41,6 +41,14 @@ void task_answers_parent_locked(struct proc *p)
 	mutex_unlock(&p->lock);
 }
 
+void task_answers_stop_locked(struct task *t)
+{
+	mutex_assert_held(&t->proc->lock);
+	if (t->answers && t->vcpu)
+		t->env->platform->ops->vcpu_forget(t->vcpu);
+	t->answers = false;
+}
+
 void task_answers(struct task *t, bool on)
 {
 	struct proc *p = t->proc;

@@ -38,6 +38,7 @@ pid_t proc_ppid_locked(struct proc *p);          /* tasks_lock held */
 /* --- answers.c: what the platform answers in the guest; nothing happens to tasks that are not so served ------ */
 void task_answers_cred(struct task *t);           /* own thread; its credentials changed */
 void task_answers_parent_locked(struct proc *p); /* p got another parent; tasks_lock held */
+void task_answers_stop_locked(struct task *t);   /* another thread's calls are to be seen from now on; proc->lock held */
 
 /* --- rlimit.c ----------------------------------------------------------------------------------------------- */
 /* mlock(2)'s limit holds for those without CAP_IPC_LOCK: the limit, or t's capabilities, changed. No lock held. */

@@ -13,6 +13,7 @@
 #include "emul/base/log.h"
 #include "emul/proc/bpf.h"
 #include "emul/proc/kmem.h"
+#include "emul/proc/lifecycle.h"
 #include "emul/proc/signal_internal.h"
 
 #define PATH_INSNS_MAX 32768u /* of all filters of a task, */
@@ -175,7 +176,8 @@ static void sync_threads_locked(struct task *t)
 		assign_locked(o, filter_get(filter_of(t)));
 		if (t->no_new_privs)
 			o->no_new_privs = true;
-		task_kick_locked(o); /* what it may be doing without leaving the guest ends */
+		task_answers_stop_locked(o); /* what it may be told without leaving the guest ends at once, */
+		task_kick_locked(o);         /* and it comes out */
 	}
 }
 

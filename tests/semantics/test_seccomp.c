@@ -510,6 +510,40 @@ static int check_tsync(void)
 	return 0;
 }
 
+static void *ask_until_stopped(void *arg)
+{
+	pthread_barrier_wait(&bar);
+	while (!stop)
+		syscall(SYS_getppid);
+	seen = syscall(SYS_getppid) == -1 ? errno : 0;
+	return arg;
+}
+
+/* What a thread calls after the filter was there for all obeys it, be it just then in a loop of such calls. */
+static int check_tsync_at_once(void)
+{
+	pthread_barrier_init(&bar, NULL, 2);
+	for (int i = 0; i < 20; i++) {
+		pthread_t th;
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			if (pthread_create(&th, NULL, ask_until_stopped, NULL) != 0)
+				_exit(1);
+			pthread_barrier_wait(&bar);
+			usleep(1000);
+			if (install_for(SYS_getppid, SECCOMP_RET_ERRNO | 78, SECCOMP_FILTER_FLAG_TSYNC) != 0)
+				_exit(2);
+			stop = 1;
+			pthread_join(th, NULL);
+			_exit(seen == 78 ? 0 : 3);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	}
+	return 0;
+}
+
 static _Atomic int other_tid;
 
 static void *own_filter(void *arg)
@@ -541,6 +575,7 @@ static int check_tsync_refused(void)
 static void threads_can_be_taken_along(void **state)
 {
 	EXPECT(check_tsync, 0);
+	EXPECT(check_tsync_at_once, 0);
 	EXPECT(check_tsync_refused, 0);
 }
 
