@@ -2,7 +2,6 @@
 /* Datagram sockets: dgram.h has the contract. net/core/datagram.c, net/ipv4/datagram.c and udp.c are the model. */
 #include "emul/net/dgram.h"
 
-#include <linux/errqueue.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -12,7 +11,10 @@
 #include "emul/net/route.h"
 #include "emul/proc/task.h"
 
-#define OVERHEAD 768 /* what a packet takes of the receive buffer beside its data */
+#define MAX_LEN 65535
+#define HEADERS4 28
+#define HEADERS6 8
+#define IP6_HEADER 40
 
 struct dgram_sock *dgram_sock_new(struct task *t, const struct sock_ops *ops, int family, int type, int protocol)
 {
@@ -23,6 +25,7 @@ struct dgram_sock *dgram_sock_new(struct task *t, const struct sock_ops *ops, in
 	sock_init(&d->inet.sock, ops, family, type, protocol, t);
 	inet_init(&d->inet, protocol == IPPROTO_UDPLITE ? PORT_UDPLITE : PORT_UDP, NULL);
 	list_init(&d->rq);
+	list_init(&d->errq);
 	return d;
 }
 
@@ -36,10 +39,12 @@ void dgram_destroy(struct sock *s)
 		list_del(&g->node);
 		free(g);
 	}
+	dgram_purge_errors(d);
 	inet_fini(&d->inet);
 }
 
-int dgram_read(struct uio *from, struct dgram **ret)
+/* All of the call's data; *ret->len. -EFAULT, -ENOMEM. */
+static int read_data(struct uio *from, struct dgram **ret)
 {
 	size_t len = uio_left(from);
 	struct dgram *g = malloc(sizeof(*g) + len);
@@ -70,12 +75,12 @@ struct dgram *dgram_copy(const struct dgram *d)
 void dgram_deliver(struct dgram_sock *d, struct dgram *g)
 {
 	inet_lock(&d->inet);
-	if (d->rq_bytes > (size_t)d->inet.sock.opt.rcvbuf || (d->rq_bytes && d->rq_bytes + g->len + OVERHEAD >
-						      (size_t)d->inet.sock.opt.rcvbuf + 2 * OVERHEAD)) {
+	if (d->rq_bytes > (size_t)d->inet.sock.opt.rcvbuf || (d->rq_bytes && d->rq_bytes + g->len + DGRAM_OVERHEAD >
+						      (size_t)d->inet.sock.opt.rcvbuf + 2 * DGRAM_OVERHEAD)) {
 		d->drops++;
 	} else {
 		list_add_tail(&d->rq, &g->node);
-		d->rq_bytes += g->len + OVERHEAD;
+		d->rq_bytes += g->len + DGRAM_OVERHEAD;
 		g = NULL;
 		sock_wake_rd(&d->inet.sock, EPOLLIN | EPOLLRDNORM | EPOLLRDBAND);
 	}
@@ -83,21 +88,9 @@ void dgram_deliver(struct dgram_sock *d, struct dgram *g)
 	free(g);
 }
 
-void dgram_error(struct dgram_sock *d, int err, bool hard)
-{
-	bool v4 = d->inet.sock.family == AF_INET;
-
-	inet_lock(&d->inet);
-	if ((v4 ? d->inet.ip.recverr : d->inet.ip.recverr6) || (hard && d->connected)) {
-		d->inet.sock.err = err;
-		sock_wake_all(&d->inet.sock, EPOLLERR);
-	}
-	inet_unlock(&d->inet);
-}
-
 /* --- receiving ------------------------------------------------------------------------------------------------------- */
 
-static void put_timestamp(struct sock *s, const struct dgram *g, struct sock_msg *m)
+void dgram_put_time(struct sock *s, const struct dgram *g, struct sock_msg *m)
 {
 	struct timespec ts = { g->stamp / 1000000000, g->stamp % 1000000000 };
 	struct timeval tv = { ts.tv_sec, ts.tv_nsec / 1000 };
@@ -144,6 +137,8 @@ static void put_cmsgs6(struct dgram_sock *d, const struct dgram *g, struct sock_
 
 		sock_put_cmsg(m, SOL_IPV6, IPV6_PKTINFO, &pi, sizeof(pi));
 	}
+	if (addr_is_v4(&g->from.ip))
+		return;
 	if (o->recvhops)
 		sock_put_cmsg(m, SOL_IPV6, IPV6_HOPLIMIT, &g->ttl, sizeof(g->ttl));
 	if (o->recvtclass)
@@ -156,19 +151,24 @@ static void put_cmsgs6(struct dgram_sock *d, const struct dgram *g, struct sock_
 	}
 }
 
+void dgram_put_ip(struct dgram_sock *d, const struct dgram *g, struct sock_msg *m)
+{
+	if (d->inet.sock.family == AF_INET6)
+		put_cmsgs6(d, g, m);
+	if (addr_is_v4(&g->from.ip))
+		put_cmsgs4(d, g, m);
+}
+
 static void put_cmsgs(struct dgram_sock *d, const struct dgram *g, struct sock_msg *m)
 {
 	uint32_t drops = d->drops;
 
 	if (!m->ctl)
 		return;
-	put_timestamp(&d->inet.sock, g, m);
+	dgram_put_time(&d->inet.sock, g, m);
 	if (d->inet.sock.opt.rxq_ovfl && drops)
 		sock_put_cmsg(m, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));
-	if (d->inet.sock.family == AF_INET6)
-		put_cmsgs6(d, g, m);
-	if (addr_is_v4(&g->from.ip))
-		put_cmsgs4(d, g, m);
+	dgram_put_ip(d, g, m);
 }
 
 /* The first datagram, taken out unless peek; NULL: *ret_err says why (0: end of file). Locked. */
@@ -199,7 +199,7 @@ static struct dgram *take(struct dgram_sock *d, bool peek, const struct sock_wai
 		return g;
 	}
 	list_del(&g->node);
-	d->rq_bytes -= g->len + OVERHEAD;
+	d->rq_bytes -= g->len + DGRAM_OVERHEAD;
 	return g;
 }
 
@@ -216,7 +216,7 @@ ssize_t dgram_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 	if (m->addr)
 		m->addr->len = 0;
 	if (m->flags & MSG_ERRQUEUE)
-		return -EAGAIN;
+		return dgram_recv_error(d, m);
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	inet_lock(&d->inet);
@@ -247,8 +247,8 @@ uint32_t dgram_poll(struct sock *s)
 	uint32_t ev = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 
 	inet_lock(&d->inet);
-	if (s->err)
-		ev |= EPOLLERR;
+	if (s->err || !list_empty(&d->errq))
+		ev |= EPOLLERR | (s->opt.select_err_queue ? EPOLLPRI : 0);
 	if (s->shutdown & SOCK_SHUT_RD)
 		ev |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
 	if (s->shutdown == SOCK_SHUT_BOTH)
@@ -519,7 +519,8 @@ static int route_target(struct dgram_sock *d, struct dgram_target *t, int wanted
 	return 0;
 }
 
-int dgram_target_locked(struct dgram_sock *d, const struct sock_msg *m, bool need_port, struct dgram_target *t)
+/* Where to and how: udp_sendmsg() up to the data. need_port: 0 is refused. May bind. */
+static int target_locked(struct dgram_sock *d, const struct sock_msg *m, bool need_port, struct dgram_target *t)
 {
 	struct inet_sock *i = &d->inet;
 	const struct cmsghdr *c = NULL;
@@ -553,5 +554,67 @@ int dgram_target_locked(struct dgram_sock *d, const struct sock_msg *m, bool nee
 		t->ttl = addr_is_v4(&t->to.ip) ? (t->multicast ? i->ip.mc_ttl : i->ip.ttl) : (t->multicast ? i->ip.mc_hops : i->ip.hops);
 	t->tos = MAX(t->tos, 0);
 	t->ttl = t->ttl < 0 ? 64 : t->ttl;
+	return 0;
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------------------------- */
+
+/* Packets on the wire must not be fragmented: ip_sk_ignore_df(). */
+static bool one_piece(int discover)
+{
+	return discover >= IP_PMTUDISC_DO && discover != IP_PMTUDISC_OMIT;
+}
+
+static int check_size_locked(struct dgram_sock *d, const struct dgram_target *t, size_t len, bool ports)
+{
+	bool v4 = addr_is_v4(&t->to.ip);
+	size_t all = len + (v4 ? HEADERS4 : HEADERS6);
+
+	if (ports && all > MAX_LEN)
+		return -EMSGSIZE;
+	if (t->ifindex != IF_ETH || all + (v4 ? 0 : IP6_HEADER) <= ETH_MTU)
+		return 0;
+	if (!one_piece(v4 ? d->inet.ip.mtu_discover : d->inet.ip.mtu_discover6))
+		return 0;
+	dgram_error_too_large_locked(d, &t->to, ETH_MTU);
+	return -EMSGSIZE;
+}
+
+int dgram_send_begin(struct dgram_sock *d, const struct sock_msg *m, bool ports, struct dgram_target *t, struct dgram **ret)
+{
+	struct sock *s = &d->inet.sock;
+	size_t len = uio_left(m->data);
+	struct endpoint from;
+	struct dgram *g = NULL;
+	int r = 0;
+
+	if (len > MAX_LEN)
+		return -EMSGSIZE;
+	if (m->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	inet_lock(&d->inet);
+	if (ports)
+		r = inet_autobind_locked(&d->inet);
+	if (r == 0)
+		r = target_locked(d, m, ports, t);
+	if (r == 0)
+		r = check_size_locked(d, t, len, ports);
+	if (r == 0)
+		r = sock_take_error(s);
+	if (r == 0 && (s->shutdown & SOCK_SHUT_WR))
+		r = -EPIPE;
+	t->hdrincl = d->inet.ip.hdrincl || s->protocol == IPPROTO_RAW;
+	from = (struct endpoint){ .ip = t->src, .port = ports ? d->inet.local.port : 0, .scope = t->to.scope };
+	inet_unlock(&d->inet);
+	if (r == 0)
+		r = read_data(m->data, &g);
+	if (r < 0)
+		return r;
+	g->to = t->to;
+	g->from = from;
+	g->ifindex = t->ifindex;
+	g->tos = t->tos;
+	g->ttl = t->ttl;
+	*ret = g;
 	return 0;
 }

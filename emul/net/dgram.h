@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Datagrams: what UDP, ping and raw sockets share. A receive queue bounded by SO_RCVBUF, receiving with control data, poll. */
+/* Datagrams: what UDP, ping and raw sockets share. Receive and error queues bounded by SO_RCVBUF, receiving with control data, poll. */
 #ifndef EMUL_NET_DGRAM_H
 #define EMUL_NET_DGRAM_H
+
+#include <time.h>
+#include <linux/errqueue.h>
 
 #include "emul/net/inet.h"
 
@@ -20,7 +23,8 @@ struct dgram_sock {
 	/* inet_lock: */
 	bool connected;
 	struct list rq;        /* dgram.node */
-	size_t rq_bytes;
+	struct list errq;      /* dgram_err.c */
+	size_t rq_bytes;       /* of both, with what a packet takes beside its data */
 	unsigned drops;        /* ever; SO_RXQ_OVFL */
 	int no_check6_tx, no_check6_rx, corking, send_cscov, recv_cscov; /* SOL_UDP, SOL_UDPLITE */
 	uint16_t ident;        /* ping sockets: network order as in the packet; 0: none yet */
@@ -30,8 +34,6 @@ static inline struct dgram_sock *dgram_of(struct sock *s) { return container_of(
 
 struct dgram_sock *dgram_sock_new(struct task *t, const struct sock_ops *ops, int family, int type, int protocol);
 void dgram_destroy(struct sock *s);
-/* Reads all of the call's data; *ret->len. -EFAULT, -ENOMEM (bounded by the caller). */
-int dgram_read(struct uio *from, struct dgram **ret);
 struct dgram *dgram_copy(const struct dgram *d);
 /* Puts it into d's queue, or drops it if that is full. Consumes g. No lock held. */
 void dgram_deliver(struct dgram_sock *d, struct dgram *g);
@@ -42,8 +44,33 @@ int dgram_getname(struct sock *s, bool peer, struct sock_addr *ret);
 long dgram_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c);
 int dgram_bind(struct sock *s, struct task *t, const struct sock_addr *a);
 int dgram_connect(struct sock *s, struct task *t, const struct sock_addr *a);
-/* An error from the network (ICMP): for a connected socket, or one that asked for it. No lock held. */
-void dgram_error(struct dgram_sock *d, int err, bool hard);
+#define DGRAM_OVERHEAD 768 /* what a packet takes of the receive buffer beside its data */
+/* Control messages about g: the time, and what the IP options ask for. inet_lock need not be held. */
+void dgram_put_time(struct sock *s, const struct dgram *g, struct sock_msg *m);
+void dgram_put_ip(struct dgram_sock *d, const struct dgram *g, struct sock_msg *m);
+
+/* --- dgram_err.c: errors from the network --------------------------------------------------------------------------------- */
+
+/* An ICMP error, or what would be one inside the instance. */
+struct dgram_fault {
+	struct sock_extended_err ee; /* ee_errno is SO_ERROR too */
+	bool hard;                   /* told to connected sockets that did not ask for errors */
+	struct endpoint from, to;    /* who sent the error; where the datagram was to go */
+	struct in6_addr local;
+	int ifindex, ttl, tos;       /* of the packet that brought it */
+	const void *data;            /* what it quotes of the datagram's data */
+	size_t len;
+};
+/* g has no receiver here. */
+void dgram_fault_unreachable(struct dgram_fault *f, const struct dgram *g);
+/* For d, if it is connected or asked for errors. No lock held. */
+void dgram_error(struct dgram_sock *d, const struct dgram_fault *f);
+/* A datagram that is larger than mtu was not sent; only for the queue. inet_lock held. */
+void dgram_error_too_large_locked(struct dgram_sock *d, const struct endpoint *to, uint32_t mtu);
+ssize_t dgram_recv_error(struct dgram_sock *d, struct sock_msg *m); /* MSG_ERRQUEUE. -EAGAIN: empty */
+void dgram_purge_errors(struct dgram_sock *d); /* nobody else has it */
+/* setsockopt of IPPROTO_IP and IPPROTO_IPV6, for .setsockopt. */
+int dgram_setsockopt(struct sock *s, struct task *t, int level, int name, const struct sock_optval *v);
 
 /* What one send says beside its data: address and control messages, with the socket's options as defaults. */
 struct dgram_target {
@@ -51,9 +78,12 @@ struct dgram_target {
 	struct in6_addr src;
 	int ifindex;      /* it leaves by; IF_LO: local */
 	int tos, ttl;     /* -1: default */
-	bool multicast, broadcast, loop;
+	bool multicast, broadcast, loop, hdrincl;
 };
-/* Where to and how: udp_sendmsg() up to the data. need_port: 0 is refused. inet_lock held; may bind. */
-int dgram_target_locked(struct dgram_sock *d, const struct sock_msg *m, bool need_port, struct dgram_target *ret);
+/*
+ * The begin of a send: checks, where to and how, and the data, which is the caller's to free. ports: the socket has one, chosen now if need
+ * be, and an address needs one. No lock held; *t and *ret on success.
+ */
+int dgram_send_begin(struct dgram_sock *d, const struct sock_msg *m, bool ports, struct dgram_target *t, struct dgram **ret);
 
 #endif

@@ -17,7 +17,6 @@
 #ifndef SOL_RAW
 #define SOL_RAW 255
 #endif
-#define MAX_LEN 65535
 #define HEADER 8 /* of ICMP: type, code, checksum, identifier, sequence */
 
 struct icmp_sock {
@@ -131,6 +130,31 @@ void inet_icmp_input(struct dgram *g, int protocol, size_t header)
 	free(g);
 }
 
+static bool caused(struct icmp_sock *k, const struct dgram_fault *f, int protocol, uint16_t ident)
+{
+	struct dgram_sock *d = &k->d;
+	struct inet_sock *i = &d->inet;
+	bool fits;
+
+	if (i->sock.protocol != protocol || (i->sock.family == AF_INET) != addr_is_v4(&f->to.ip))
+		return false;
+	inet_lock(i);
+	fits = i->sock.type == SOCK_RAW ? !d->connected || addr_eq(&i->remote.ip, &f->to.ip) : d->ident == ident;
+	inet_unlock(i);
+	return fits;
+}
+
+void inet_icmp_error(const struct dgram_fault *f, int protocol, uint16_t ident)
+{
+	struct icmp_sock *k;
+
+	mutex_lock(&icmp_lock);
+	list_for_each(k, &all, node)
+		if (caused(k, f, protocol, ident))
+			dgram_error(&k->d, f);
+	mutex_unlock(&icmp_lock);
+}
+
 /* --- out ------------------------------------------------------------------------------------------------------------------------ */
 
 /* The packet as it would be seen: with an IP header where that is IPv4. */
@@ -198,34 +222,17 @@ static int check_ping(struct dgram_sock *d, const struct dgram *g)
 static ssize_t icmp_sendmsg(struct sock *s, struct task *task, struct sock_msg *m)
 {
 	struct dgram_sock *d = dgram_of(s);
-	bool raw = s->type == SOCK_RAW, hdrincl;
-	size_t len = uio_left(m->data);
+	bool raw = s->type == SOCK_RAW;
 	struct dgram_target t;
 	struct dgram *g;
-	int r;
+	size_t len;
+	int r = dgram_send_begin(d, m, false, &t, &g);
 
 	(void)task;
-	if (len > MAX_LEN)
-		return -EMSGSIZE;
-	if (m->flags & MSG_OOB)
-		return -EOPNOTSUPP;
-	inet_lock(&d->inet);
-	r = dgram_target_locked(d, m, false, &t);
-	if (r == 0)
-		r = sock_take_error(s);
-	hdrincl = d->inet.ip.hdrincl || s->protocol == IPPROTO_RAW;
-	inet_unlock(&d->inet);
 	if (r < 0)
 		return r;
-	r = dgram_read(m->data, &g);
-	if (r < 0)
-		return r;
-	g->to = t.to;
-	g->from = (struct endpoint){ .ip = t.src, .scope = t.to.scope };
+	len = g->len;
 	g->to.port = 0;
-	g->ifindex = t.ifindex;
-	g->tos = t.tos;
-	g->ttl = t.ttl;
 	if (!raw) {
 		r = check_ping(d, g);
 		if (r < 0) {
@@ -236,15 +243,15 @@ static ssize_t icmp_sendmsg(struct sock *s, struct task *task, struct sock_msg *
 	}
 	if (g->len >= HEADER && (!raw || s->protocol == IPPROTO_ICMPV6))
 		checksum_icmp((uint8_t *)g->data, g->len, &g->from.ip, &g->to.ip, s->family == AF_INET6);
-	if (t.ifindex == IF_LO && hdrincl && g->len >= sizeof(struct iphdr)) {
-		memmove(g->data, g->data + sizeof(struct iphdr), g->len - sizeof(struct iphdr));
-		g->len -= sizeof(struct iphdr);
-	}
 	if (t.ifindex == IF_LO) {
+		if (t.hdrincl && g->len >= sizeof(struct iphdr)) {
+			memmove(g->data, g->data + sizeof(struct iphdr), g->len - sizeof(struct iphdr));
+			g->len -= sizeof(struct iphdr);
+		}
 		send_local(g, s->protocol);
 		return (ssize_t)len;
 	}
-	r = lwip_send_raw(s->protocol, &g->from, &g->to, g->tos, g->ttl, hdrincl, g->data, g->len);
+	r = lwip_send_raw(s->protocol, &g->from, &g->to, g->tos, g->ttl, t.hdrincl, g->data, g->len);
 	free(g);
 	return r < 0 ? r : (ssize_t)len;
 }
@@ -323,7 +330,7 @@ static int icmp_setsockopt(struct sock *s, struct task *t, int level, int name, 
 			memcpy(d->inet.ip.icmp6_filter, filter, sizeof(filter));
 		return r;
 	}
-	return inet_setsockopt(s, t, level, name, v);
+	return dgram_setsockopt(s, t, level, name, v);
 }
 
 static int icmp_getsockopt(struct sock *s, struct task *t, int level, int name, struct sock_optval *v)
@@ -371,6 +378,7 @@ int inet_icmp_new(struct task *t, int family, int type, int protocol, struct soc
 	sock_init(&k->d.inet.sock, &icmp_ops, family, type, protocol, t);
 	inet_init(&k->d.inet, PORT_UDP, NULL);
 	list_init(&k->d.rq);
+	list_init(&k->d.errq);
 	mutex_lock(&icmp_lock);
 	k->d.ident = htons(++next_ident);
 	list_add_tail(&all, &k->node);

@@ -7,5 +7,7 @@
 
 /* A whole packet, IP header of `header` bytes first (consumed): for raw sockets of the protocol, and its echo replies for ping sockets. */
 void inet_icmp_input(struct dgram *g, int protocol, size_t header);
+/* The same for what ping sockets (by their ident, network order) and raw ones sent. */
+void inet_icmp_error(const struct dgram_fault *f, int protocol, uint16_t ident);
 
 #endif

@@ -18,9 +18,7 @@
 #define UDPLITE_SEND_CSCOV 10
 #define UDPLITE_RECV_CSCOV 11
 
-#define MAX_LEN 65535
-#define HEADERS4 28
-#define HEADERS6 8
+#define HEADERS 28
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -74,21 +72,19 @@ bool inet_udp_input(enum port_proto proto, struct dgram *g, bool group)
 	if (group)
 		return input_group(proto, g);
 	found = ports_find_udp(proto, &g->to, &g->from, g->ifindex);
-	if (!found) {
-		free(g);
+	if (!found)
 		return false;
-	}
 	give(found, g);
 	return true;
 }
 
-void inet_udp_error(const struct endpoint *local, const struct endpoint *remote, int err, bool hard)
+void inet_udp_error(const struct endpoint *local, const struct dgram_fault *f)
 {
-	struct inet_sock *found = ports_find_udp(PORT_UDP, local, remote, route_is_local(&remote->ip) ? IF_LO : IF_ETH);
+	struct inet_sock *found = ports_find_udp(PORT_UDP, local, &f->to, f->ifindex);
 
 	if (!found)
 		return;
-	dgram_error(container_of(found, struct dgram_sock, inet), err, hard);
+	dgram_error(container_of(found, struct dgram_sock, inet), f);
 	sock_put(&found->sock);
 }
 
@@ -96,9 +92,14 @@ void inet_udp_error(const struct endpoint *local, const struct endpoint *remote,
 
 static void send_local(struct dgram_sock *d, struct dgram *g, const struct dgram_target *t)
 {
-	route_count_lo(g->len + HEADERS4);
-	if (!inet_udp_input(d->inet.port.proto, g, t->multicast || t->broadcast))
-		dgram_error(d, ECONNREFUSED, true);
+	route_count_lo(g->len + HEADERS);
+	if (!inet_udp_input(d->inet.port.proto, g, t->multicast || t->broadcast)) {
+		struct dgram_fault f;
+
+		dgram_fault_unreachable(&f, g);
+		dgram_error(d, &f);
+		free(g);
+	}
 }
 
 /* Consumes g. */
@@ -125,37 +126,15 @@ static int send_out(struct dgram_sock *d, struct dgram *g, const struct dgram_ta
 static ssize_t udp_sendmsg(struct sock *s, struct task *task, struct sock_msg *m)
 {
 	struct dgram_sock *d = dgram_of(s);
-	size_t len = uio_left(m->data);
 	struct dgram_target t;
 	struct dgram *g;
-	int r;
+	size_t len;
+	int r = dgram_send_begin(d, m, true, &t, &g);
 
 	(void)task;
-	if (len > MAX_LEN)
-		return -EMSGSIZE;
-	if (m->flags & MSG_OOB)
-		return -EOPNOTSUPP;
-	inet_lock(&d->inet);
-	r = inet_autobind_locked(&d->inet);
-	if (r == 0)
-		r = dgram_target_locked(d, m, true, &t);
-	if (r == 0 && len + (addr_is_v4(&t.to.ip) ? HEADERS4 : HEADERS6) > MAX_LEN)
-		r = -EMSGSIZE;
-	if (r == 0)
-		r = sock_take_error(s);
-	if (r == 0 && (s->shutdown & SOCK_SHUT_WR))
-		r = -EPIPE;
-	inet_unlock(&d->inet);
 	if (r < 0)
 		return r;
-	r = dgram_read(m->data, &g);
-	if (r < 0)
-		return r;
-	g->to = t.to;
-	g->from = (struct endpoint){ .ip = t.src, .port = d->inet.local.port, .scope = t.to.scope };
-	g->ifindex = t.ifindex;
-	g->tos = t.tos;
-	g->ttl = t.ttl;
+	len = g->len;
 	r = send_out(d, g, &t);
 	return r < 0 ? r : (ssize_t)len;
 }
@@ -193,7 +172,7 @@ static int udp_setsockopt(struct sock *s, struct task *t, int level, int name, c
 	int *field, val, r;
 
 	if (!own_level(d, level))
-		return inet_setsockopt(s, t, level, name, v);
+		return dgram_setsockopt(s, t, level, name, v);
 	r = sock_opt_int(v, &val);
 	if (r < 0)
 		return r;

@@ -5,9 +5,9 @@
 
 #include "emul/net/dgram.h"
 
-/* A datagram (consumed) for whoever is bound to g->to. false: nobody wants it (unicast). No lock held. */
+/* A datagram for whoever is bound to g->to. true: consumed; false: nobody wants it (unicast), it stays the caller's. No lock held. */
 bool inet_udp_input(enum port_proto proto, struct dgram *g, bool group);
-/* ICMP says that what was sent from local to remote did not arrive. No lock held. */
-void inet_udp_error(const struct endpoint *local, const struct endpoint *remote, int err, bool hard);
+/* ICMP says that what was sent from local did not arrive. No lock held. */
+void inet_udp_error(const struct endpoint *local, const struct dgram_fault *f);
 
 #endif

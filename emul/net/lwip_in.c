@@ -53,7 +53,10 @@ static bool udp_in(const struct lwip_packet *pk)
 		return true;
 	g->from.port = ntohs(u.source);
 	g->to.port = ntohs(u.dest);
-	return inet_udp_input(PORT_UDP, g, pk->group);
+	if (inet_udp_input(PORT_UDP, g, pk->group))
+		return true;
+	free(g);
+	return false;
 }
 
 /* --- ICMP: what did not arrive ------------------------------------------------------------------------------------------ */
@@ -74,59 +77,103 @@ static int unreachable_error(unsigned code, bool *ret_hard)
 	return table[code].err;
 }
 
-/* The packet of ours that an ICMP error quotes at off. */
-static void report(const struct lwip_packet *pk, size_t off, int err, bool hard)
+/* icmpv6_err_convert() */
+static int unreachable_error6(unsigned code, bool *ret_hard)
 {
-	struct endpoint local = { 0 }, remote = { 0 };
-	struct udphdr u;
-	unsigned proto;
+	static const struct { short err; bool hard; } table[] = {
+		{ ENETUNREACH, false }, { EACCES, true }, { EHOSTUNREACH, false }, { EHOSTUNREACH, false }, { ECONNREFUSED, true },
+		{ EACCES, true }, { EACCES, true },
+	};
 
-	if (!err)
-		return;
+	*ret_hard = true;
+	if (code >= ARRAY_SIZE(table))
+		return EPROTO;
+	*ret_hard = table[code].hard;
+	return table[code].err;
+}
+
+/* The IP header of a packet of ours that an ICMP error quotes at *off, which is moved behind it. The protocol; -1: not whole. */
+static int read_quoted(const struct lwip_packet *pk, size_t *off, struct endpoint *local, struct endpoint *remote)
+{
 	if (addr_is_v4(&pk->dst)) {
 		struct iphdr ip;
 
-		if (pk->len < off + sizeof(ip))
-			return;
-		lwip_packet_copy(pk, &ip, off, sizeof(ip));
-		off += (size_t)ip.ihl * 4;
-		proto = ip.protocol;
-		local.ip = addr_of_v4(ntohl(ip.saddr));
-		remote.ip = addr_of_v4(ntohl(ip.daddr));
-	} else {
-		struct ipv6hdr ip;
-
-		if (pk->len < off + sizeof(ip))
-			return;
-		lwip_packet_copy(pk, &ip, off, sizeof(ip));
-		off += sizeof(ip);
-		proto = ip.nexthdr;
-		memcpy(&local.ip, &ip.saddr, sizeof(local.ip));
-		memcpy(&remote.ip, &ip.daddr, sizeof(remote.ip));
+		if (pk->len < *off + sizeof(ip))
+			return -1;
+		lwip_packet_copy(pk, &ip, *off, sizeof(ip));
+		*off += (size_t)ip.ihl * 4;
+		local->ip = addr_of_v4(ntohl(ip.saddr));
+		remote->ip = addr_of_v4(ntohl(ip.daddr));
+		return ip.ihl < 5 ? -1 : ip.protocol;
 	}
-	if (proto != IPPROTO_UDP || pk->len < off + sizeof(u))
+	struct ipv6hdr ip;
+
+	if (pk->len < *off + sizeof(ip))
+		return -1;
+	lwip_packet_copy(pk, &ip, *off, sizeof(ip));
+	*off += sizeof(ip);
+	memcpy(&local->ip, &ip.saddr, sizeof(local->ip));
+	memcpy(&remote->ip, &ip.daddr, sizeof(remote->ip));
+	return ip.nexthdr;
+}
+
+/* Tells who sent the packet that the ICMP error quotes at off. f: ee and hard are filled. */
+static void report(const struct lwip_packet *pk, size_t off, struct dgram_fault *f)
+{
+	struct endpoint local = { 0 };
+	uint16_t port[4]; /* of UDP: source, destination; of ICMP: the third is the identifier */
+	char data[ETH_MTU];
+	int proto;
+
+	if (!f->ee.ee_errno)
 		return;
-	lwip_packet_copy(pk, &u, off, sizeof(u));
-	local.port = ntohs(u.source);
-	remote.port = ntohs(u.dest);
-	inet_udp_error(&local, &remote, err, hard);
+	proto = read_quoted(pk, &off, &local, &f->to);
+	if (proto < 0 || pk->len < off + sizeof(port))
+		return;
+	lwip_packet_copy(pk, port, off, sizeof(port));
+	f->from = (struct endpoint){ .ip = pk->src, .scope = addr_is_linklocal6(&pk->src) ? IF_ETH : 0 };
+	f->local = pk->dst;
+	f->ifindex = IF_ETH;
+	f->tos = pk->tos;
+	f->ttl = pk->ttl;
+	f->data = data;
+	if (proto == IPPROTO_UDP)
+		off += sizeof(port);
+	f->len = MIN(pk->len - off, sizeof(data));
+	lwip_packet_copy(pk, data, off, f->len);
+	if (proto == IPPROTO_UDP) {
+		local.port = ntohs(port[0]);
+		f->to.port = ntohs(port[1]);
+		inet_udp_error(&local, f);
+	} else {
+		inet_icmp_error(f, proto, port[2]);
+	}
 }
 
 static void icmp4_in(const struct lwip_packet *pk)
 {
+	struct dgram_fault f = { .ee.ee_origin = SO_EE_ORIGIN_ICMP };
 	struct icmphdr h;
-	bool hard = false;
 
 	if (pk->len < pk->header + sizeof(h) || !lwip_packet_checksum_ok(pk, IPPROTO_ICMP))
 		return;
 	lwip_packet_copy(pk, &h, pk->header, sizeof(h));
-	if (h.type == ICMP_DEST_UNREACH) {
-		int err = unreachable_error(h.code, &hard);
-
-		report(pk, pk->header + sizeof(h), err, hard);
+	f.ee.ee_type = h.type;
+	f.ee.ee_code = h.code;
+	if (h.type == ICMP_DEST_UNREACH && h.code == ICMP_FRAG_NEEDED) {
+		f.ee.ee_errno = EMSGSIZE;
+		f.ee.ee_info = ntohs(h.un.frag.mtu);
+		f.hard = true;
+	} else if (h.type == ICMP_DEST_UNREACH) {
+		f.ee.ee_errno = (uint32_t)unreachable_error(h.code, &f.hard);
 	} else if (h.type == ICMP_TIME_EXCEEDED) {
-		report(pk, pk->header + sizeof(h), EHOSTUNREACH, false);
+		f.ee.ee_errno = EHOSTUNREACH;
+	} else if (h.type == ICMP_PARAMETERPROB) {
+		f.ee.ee_errno = EPROTO;
+		f.ee.ee_info = ntohl(h.un.gateway) >> 24;
+		f.hard = true;
 	}
+	report(pk, pk->header + sizeof(h), &f);
 	struct dgram *g = packet_dgram(pk, 0, pk->len);
 	if (g)
 		inet_icmp_input(g, IPPROTO_ICMP, pk->header);
@@ -134,15 +181,35 @@ static void icmp4_in(const struct lwip_packet *pk)
 
 static void icmp6_in(const struct lwip_packet *pk)
 {
+	struct dgram_fault f = { .ee.ee_origin = SO_EE_ORIGIN_ICMP6 };
 	struct icmp6hdr h;
 
 	if (pk->len < pk->header + sizeof(h) || !lwip_packet_checksum_ok(pk, IPPROTO_ICMPV6))
 		return;
 	lwip_packet_copy(pk, &h, pk->header, sizeof(h));
-	if (h.icmp6_type == ICMPV6_DEST_UNREACH)
-		report(pk, pk->header + sizeof(h),
-		       h.icmp6_code == ICMPV6_PORT_UNREACH ? ECONNREFUSED : h.icmp6_code == ICMPV6_NOROUTE ? ENETUNREACH : EHOSTUNREACH,
-		       h.icmp6_code == ICMPV6_PORT_UNREACH);
+	f.ee.ee_type = h.icmp6_type;
+	f.ee.ee_code = h.icmp6_code;
+	f.ee.ee_info = ntohl(h.icmp6_mtu);
+	switch (h.icmp6_type) {
+	case ICMPV6_DEST_UNREACH:
+		f.ee.ee_errno = (uint32_t)unreachable_error6(h.icmp6_code, &f.hard);
+		f.ee.ee_info = 0;
+		break;
+	case ICMPV6_PKT_TOOBIG:
+		f.ee.ee_errno = EMSGSIZE;
+		f.hard = true;
+		break;
+	case ICMPV6_TIME_EXCEED:
+		f.ee.ee_errno = EHOSTUNREACH;
+		break;
+	case ICMPV6_PARAMPROB:
+		f.ee.ee_errno = EPROTO;
+		f.hard = true;
+		break;
+	default:
+		break;
+	}
+	report(pk, pk->header + sizeof(h), &f);
 	struct dgram *g = packet_dgram(pk, 0, pk->len);
 	if (g)
 		inet_icmp_input(g, IPPROTO_ICMPV6, pk->header);

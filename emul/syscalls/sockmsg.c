@@ -83,8 +83,8 @@ long sys_recvfrom(struct task *t, const struct sysargs *a)
 
 #define MSGHDR_NAMELEN(at) ((at) + offsetof(struct msghdr, msg_namelen))
 
-/* The header and its segments: copy_msghdr_from_user(). On success u is to be ended by uio_fini(). */
-static int read_header(struct task *t, gva_t at, struct msghdr *h, struct uio *u)
+/* The header alone: copy_msghdr_from_user(). */
+static int read_header(struct task *t, gva_t at, struct msghdr *h)
 {
 	if (guest_read(t->mm, h, at) < 0)
 		return -EFAULT;
@@ -93,22 +93,15 @@ static int read_header(struct task *t, gva_t at, struct msghdr *h, struct uio *u
 	if ((int)h->msg_namelen < 0)
 		return -EINVAL;
 	h->msg_namelen = MIN(h->msg_namelen, (socklen_t)sizeof(struct sockaddr_storage));
-	return h->msg_iovlen > UIO_MAXIOV ? -EMSGSIZE : uio_init_guest_iov(u, mm_guest(t->mm), (gva_t)(uintptr_t)h->msg_iov, h->msg_iovlen);
+	return 0;
 }
 
-/* sendmsg's: the address comes before the segments. */
-static int read_send_header(struct task *t, gva_t at, struct msghdr *h, struct sock_addr *addr, struct uio *u)
+/* Its segments. On success u is to be ended by uio_fini(). */
+static int read_segments(struct task *t, const struct msghdr *h, struct uio *u)
 {
-	if (guest_read(t->mm, h, at) < 0)
-		return -EFAULT;
-	if (!h->msg_name)
-		h->msg_namelen = 0;
-	if ((int)h->msg_namelen < 0)
-		return -EINVAL;
-	addr->len = (int)MIN(h->msg_namelen, (socklen_t)sizeof(struct sockaddr_storage));
-	if (addr->len && copy_from_guest(t->mm, &addr->ss, (gva_t)(uintptr_t)h->msg_name, (size_t)addr->len) < 0)
-		return -EFAULT;
-	return h->msg_iovlen > UIO_MAXIOV ? -EMSGSIZE : uio_init_guest_iov(u, mm_guest(t->mm), (gva_t)(uintptr_t)h->msg_iov, h->msg_iovlen);
+	if (h->msg_iovlen > UIO_MAXIOV)
+		return -EMSGSIZE;
+	return uio_init_guest_iov(u, mm_guest(t->mm), (gva_t)(uintptr_t)h->msg_iov, h->msg_iovlen);
 }
 
 /* *ret is to be freed unless it is small. */
@@ -138,8 +131,14 @@ static long send_message(struct task *t, struct sock *s, gva_t at, unsigned flag
 	struct sock_addr addr;
 	struct uio u;
 	struct sock_msg m = { .data = &u, .addr = &addr, .flags = flags };
-	long r = read_send_header(t, at, &h, &addr, &u);
+	long r = read_header(t, at, &h);
 
+	if (r < 0)
+		return r;
+	addr.len = (int)h.msg_namelen; /* it comes before the segments */
+	if (addr.len && copy_from_guest(t->mm, &addr.ss, (gva_t)(uintptr_t)h.msg_name, (size_t)addr.len) < 0)
+		return -EFAULT;
+	r = read_segments(t, &h, &u);
 	if (r < 0)
 		return r;
 	if (!h.msg_name)
@@ -189,8 +188,10 @@ static long receive_message(struct task *t, struct sock *s, gva_t at, unsigned f
 	struct sock_addr addr;
 	struct uio u;
 	struct sock_msg m = { .data = &u, .flags = call_flags(s, flags) };
-	long r = read_header(t, at, &h, &u), e;
+	long r = read_header(t, at, &h), e;
 
+	if (r == 0)
+		r = read_segments(t, &h, &u);
 	if (r < 0)
 		return r;
 	addr.len = 0;
