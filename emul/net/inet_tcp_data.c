@@ -154,6 +154,7 @@ static void mark_urgent(struct inet_tcp *p)
 	p->urg = URG_VALID;
 	p->urg_seq = p->rseq + p->rq.len - 1;
 	p->urg_byte = *last;
+	sock_urgent_note(&p->inet.sock);
 }
 
 /* Copies one piece into q, without the lock. Bytes, -EFAULT, -ENOMEM. */

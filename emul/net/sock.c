@@ -151,20 +151,36 @@ int sock_sleep(struct waitq *wq, struct mutex *lock, const struct sock_wait *w)
 
 /* --- signals (O_ASYNC) ------------------------------------------------------------------------------------------------ */
 
-static _Thread_local struct { struct sock *s; int code; } noted[4]; /* counted */
+static _Thread_local struct { struct sock *s; int code; bool urgent; } noted[4]; /* counted; code 0: none */
 static _Thread_local unsigned nnoted;
+
+static void note(struct sock *s, int code, bool urgent)
+{
+	unsigned i = 0;
+
+	while (i < nnoted && noted[i].s != s)
+		i++;
+	if (i == ARRAY_SIZE(noted))
+		return;
+	if (i == nnoted) {
+		noted[nnoted++].s = sock_get(s);
+		noted[i].code = 0;
+		noted[i].urgent = false;
+	}
+	if (!noted[i].code)
+		noted[i].code = code;
+	noted[i].urgent |= urgent;
+}
 
 void sock_async_note(struct sock *s, uint32_t events)
 {
-	int code = events & EPOLLIN ? POLL_IN : POLL_OUT;
+	if (events & (EPOLLIN | EPOLLOUT))
+		note(s, events & EPOLLIN ? POLL_IN : POLL_OUT, false);
+}
 
-	for (unsigned i = 0; i < nnoted; i++)
-		if (noted[i].s == s)
-			return;
-	if (nnoted == ARRAY_SIZE(noted) || !(events & (EPOLLIN | EPOLLOUT)))
-		return;
-	noted[nnoted].s = sock_get(s);
-	noted[nnoted++].code = code;
+void sock_urgent_note(struct sock *s)
+{
+	note(s, 0, true);
 }
 
 void sock_async_flush(void)
@@ -172,7 +188,10 @@ void sock_async_flush(void)
 	while (nnoted) {
 		struct sock *s = noted[--nnoted].s;
 
-		sigio_send(&s->file, noted[nnoted].code);
+		if (noted[nnoted].urgent)
+			sigurg_send(&s->file);
+		if (noted[nnoted].code)
+			sigio_send(&s->file, noted[nnoted].code);
 		sock_put(s);
 	}
 }

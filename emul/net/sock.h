@@ -172,6 +172,7 @@ static inline bool sock_may_sleep(void) { return waiter_current()->may_sleep; }
 /* O_ASYNC: a signal to the file's owner, when the call on this thread has dropped its locks (sock_async_flush()). */
 void sock_async_note(struct sock *s, uint32_t events);
 void sock_async_flush(void);
+void sock_urgent_note(struct sock *s); /* SIGURG to the owner, at the same time */
 static inline void sock_async(struct sock *s, uint32_t events)
 {
 	if (file_flags(&s->file) & O_ASYNC)

@@ -144,6 +144,7 @@ static void unix_release(struct sock *s)
 	peer = u->peer;
 	u->peer = NULL;
 	lost = u->queued;
+	u->oob = NULL;
 	list_splice_tail(&bufs, &u->queue);
 	list_splice_tail(&embryos, &u->embryos);
 	u->qlen = 0;
@@ -218,8 +219,10 @@ static uint32_t unix_poll(struct sock *s)
 
 	mutex_lock(&s->lock);
 	ev = state_events(u);
-	if (u->qlen || u->queued)
+	if (u->qlen || !list_empty(&u->queue))
 		ev |= EPOLLIN | EPOLLRDNORM;
+	if (u->oob)
+		ev |= EPOLLPRI;
 	mutex_unlock(&s->lock);
 	if (unix_writable(u) && (s->type != SOCK_DGRAM || !unix_dgram_peer_full(u)))
 		ev |= UNIX_OUT_EVENTS;
@@ -274,6 +277,22 @@ static long bytes_in(struct unix_sock *u)
 	return n;
 }
 
+/* The urgent byte comes next, or was next and has been read. */
+static long at_mark(struct unix_sock *u)
+{
+	struct unix_buf *b, *next;
+	bool at = false;
+
+	mutex_lock(&u->sk.lock);
+	if (!list_empty(&u->queue) && u->sk.type == SOCK_STREAM) {
+		b = list_first(&u->queue, struct unix_buf, node);
+		next = b->node.next == &u->queue ? NULL : list_entry(b->node.next, struct unix_buf, node);
+		at = b == u->oob || (!b->len && (!u->oob || next == u->oob));
+	}
+	mutex_unlock(&u->sk.lock);
+	return at;
+}
+
 static long unix_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c)
 {
 	struct unix_sock *u = unix_of(s);
@@ -285,6 +304,9 @@ static long unix_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioc
 		break;
 	case SIOCOUTQ:
 		n = u->state == UNIX_LISTENING ? -EINVAL : (long)u->wmem;
+		break;
+	case SIOCATMARK:
+		n = at_mark(u);
 		break;
 	default:
 		return -ENOIOCTLCMD;

@@ -77,6 +77,7 @@ struct unix_sock {
 	bool unaccepted;             /* waits in a listener's queue */
 	struct unix_peer_id id;
 	struct unix_buf *spare;      /* of a stream's queue: the next small chunk */
+	struct unix_buf *oob;        /* of it: the urgent byte, while it is neither read nor passed over */
 	struct waitq_entry peer_wake; /* on the peer's peer_wait: poll wants to know when it has room */
 	/* names lock: */
 	struct list name_node;

@@ -120,15 +120,23 @@ static int fill_chunk(struct uio *from, size_t n, struct unix_scm *scm, struct u
 	return 0;
 }
 
-/* One piece of a write. Bytes or the error. */
-static ssize_t send_piece(struct unix_sock *u, struct unix_sock *peer, struct uio *from, struct unix_scm *scm,
-			  const struct sock_wait *w, bool begun)
+/* The urgent byte is a chunk of its own. An older one that nobody has read becomes ordinary. queue_oob() */
+static void mark_urgent(struct unix_sock *peer, struct unix_buf *b) REQUIRES(peer->sk.lock)
 {
-	size_t left = uio_left(from), n = MIN(left, MIN((size_t)CHUNK_MAX, (size_t)u->sk.opt.sndbuf / 2 - 64));
+	peer->oob = b;
+	sock_urgent_note(&peer->sk);
+	sock_wake_rd(&peer->sk, EPOLLPRI);
+}
+
+/* One piece of a write, at most max bytes; urgent: one byte. Bytes or the error. */
+static ssize_t send_piece(struct unix_sock *u, struct unix_sock *peer, struct uio *from, size_t max, struct unix_scm *scm,
+			  const struct sock_wait *w, bool begun, bool urgent)
+{
+	size_t left = uio_left(from), n = MIN(max, MIN((size_t)CHUNK_MAX, (size_t)u->sk.opt.sndbuf / 2 - 64));
 	struct unix_buf *b = NULL;
 	ssize_t r;
 
-	if (n > MIN(SMALL_CAP, (size_t)COPY_LOCKED_MAX) || scm->rights) {
+	if (n > MIN(SMALL_CAP, (size_t)COPY_LOCKED_MAX) || scm->rights || urgent) {
 		r = fill_chunk(from, n, scm, &b);
 		if (r < 0)
 			return r;
@@ -142,6 +150,8 @@ static ssize_t send_piece(struct unix_sock *u, struct unix_sock *peer, struct ui
 		r = -EPERM;
 	if (r == 0 && b) {
 		append_locked(u, peer, b);
+		if (urgent)
+			mark_urgent(peer, b);
 		r = (ssize_t)b->len;
 		b = NULL;
 	} else if (r == 0) {
@@ -158,13 +168,14 @@ ssize_t unix_stream_send(struct sock *s, struct task *t, struct sock_msg *m)
 {
 	struct unix_sock *u = unix_of(s), *peer = u->peer;
 	struct sock_wait w = sock_wait_wr(s, m->flags & MSG_DONTWAIT);
+	bool urgent = m->flags & MSG_OOB;
 	struct unix_scm scm;
 	ssize_t done = 0, r;
 
 	r = unix_scm_read(t, m, &scm);
 	if (r < 0)
 		return r;
-	if (m->flags & MSG_OOB)
+	if (urgent && !uio_left(m->data))
 		r = -EOPNOTSUPP;
 	else if (m->addr && m->addr->len)
 		r = u->state == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
@@ -175,7 +186,9 @@ ssize_t unix_stream_send(struct sock *s, struct task *t, struct sock_msg *m)
 	else
 		unix_scm_add_cred(&scm, t, u, peer);
 	while (r >= 0 && uio_left(m->data)) {
-		r = send_piece(u, peer, m->data, &scm, &w, done);
+		size_t left = uio_left(m->data);
+
+		r = send_piece(u, peer, m->data, urgent && left > 1 ? left - 1 : left, &scm, &w, done, urgent && left == 1);
 		if (r <= 0)
 			break;
 		done += r;
@@ -291,6 +304,76 @@ static bool fits(struct receive *c, const struct unix_buf *b)
 	return true;
 }
 
+/* A chunk that goes without being read: the urgent byte's, or its empty rest. */
+static void drop_chunk(struct receive *c, struct unix_buf *b) REQUIRES(c->u->sk.lock)
+{
+	struct unix_sock *peer = c->u->peer;
+
+	c->u->queued -= b->len;
+	list_del(&b->node);
+	list_add_tail(&c->freed, &b->node);
+	if (peer && unix_uncharge(peer, b->charge))
+		sock_wake_wr(&peer->sk, UNIX_OUT_EVENTS);
+	b->charge = 0;
+}
+
+enum at_mark { MARK_READ, MARK_PASS, MARK_STOP };
+
+/* The next chunk is the urgent byte, or empty: what was read of it holds its place. What a read does there: manage_oob() */
+static enum at_mark at_mark(struct receive *c, struct unix_buf *b) REQUIRES(c->u->sk.lock)
+{
+	bool peek = c->m->flags & MSG_PEEK, inl = c->u->sk.opt.oobinline;
+
+	if (b != c->u->oob) {
+		if (c->done && !c->u->oob)
+			return MARK_STOP;
+		if (!peek)
+			drop_chunk(c, b);
+		return MARK_PASS;
+	}
+	if (c->done)
+		return MARK_STOP;
+	if (!peek)
+		c->u->oob = NULL;
+	if (inl)
+		return MARK_READ;
+	if (!peek)
+		drop_chunk(c, b);
+	return MARK_PASS;
+}
+
+/* MSG_OOB: unix_stream_recv_urg() */
+static ssize_t recv_urgent(struct receive *c)
+{
+	struct unix_sock *u = c->u;
+	struct unix_buf *b;
+	char byte;
+
+	mutex_lock(&u->sk.lock);
+	b = u->sk.opt.oobinline ? NULL : u->oob;
+	if (!b) {
+		mutex_unlock(&u->sk.lock);
+		return -EINVAL;
+	}
+	byte = b->data[b->off];
+	if (!(c->m->flags & MSG_PEEK)) {
+		struct unix_buf *before = b->node.prev == &u->queue ? NULL : list_entry(b->node.prev, struct unix_buf, node);
+
+		u->oob = NULL;
+		if (before && !before->len)
+			drop_chunk(c, before);
+		b->off++;
+		b->len--;
+		u->queued--;
+	}
+	mutex_unlock(&u->sk.lock);
+	unix_bufs_free(&c->freed);
+	if (!uio_left(c->m->data) || uio_copy_out(c->m->data, &byte, 1) < 0)
+		return -EFAULT;
+	c->m->ret_flags |= MSG_OOB;
+	return 1;
+}
+
 /* Takes what is there, up to a boundary. 0, or -EFAULT if nothing could be taken. */
 static int take_present(struct receive *c) REQUIRES(c->u->sk.lock)
 {
@@ -300,6 +383,15 @@ static int take_present(struct receive *c) REQUIRES(c->u->sk.lock)
 	while (!c->full && (b = next_chunk(c->u, seen))) {
 		ssize_t got;
 
+		if (!b->len || b == c->u->oob) {
+			enum at_mark mark = at_mark(c, b);
+
+			c->full = mark == MARK_STOP;
+			if (mark == MARK_PASS && (c->m->flags & MSG_PEEK))
+				seen = b;
+			if (mark != MARK_READ)
+				continue;
+		}
 		if (c->skip && c->skip >= b->len) {
 			c->skip -= b->len;
 			seen = b;
@@ -373,9 +465,9 @@ ssize_t unix_stream_recv(struct sock *s, struct task *t, struct sock_msg *m)
 
 	if (c.u->state != UNIX_CONNECTED)
 		return -EINVAL;
-	if (m->flags & MSG_OOB)
-		return -EOPNOTSUPP;
 	list_init(&c.freed);
+	if (m->flags & MSG_OOB)
+		return recv_urgent(&c);
 	if (m->addr)
 		unix_addr_copy(m->addr, c.u->peer ? atomic_load(&c.u->peer)->addr : NULL);
 	mutex_lock(&s->lock);

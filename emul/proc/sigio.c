@@ -34,15 +34,39 @@ static void send_group(const struct owner *o, int sig, const siginfo_t *info)
 	}
 }
 
-void sigio_send(struct file *f, int code)
+static struct owner owner_of(struct file *f)
 {
-	static const long bands[] = { [POLL_IN] = POLLIN | POLLRDNORM, [POLL_OUT] = POLLOUT | POLLWRNORM | POLLWRBAND };
-	siginfo_t info = { .si_code = SI_KERNEL };
 	struct owner o;
 
 	mutex_lock(&f->own_lock);
 	o = (struct owner){ f->own.type, f->own.pid, f->own.sig, f->own.fd, f->own.uid, f->own.euid };
 	mutex_unlock(&f->own_lock);
+	return o;
+}
+
+static void send_to_owner(const struct owner *o, const siginfo_t *info)
+{
+	if (o->type == F_OWNER_PGRP) {
+		send_group(o, info->si_signo, info);
+	} else if (o->type == F_OWNER_TID) {
+		AUTO(task) t = task_find(o->pid);
+
+		if (t && may(o, t))
+			signal_send_task(t, info->si_signo, info);
+	} else {
+		AUTO(proc) p = proc_find(o->pid);
+
+		if (p)
+			send_proc(o, p, info->si_signo, info);
+	}
+}
+
+void sigio_send(struct file *f, int code)
+{
+	static const long bands[] = { [POLL_IN] = POLLIN | POLLRDNORM, [POLL_OUT] = POLLOUT | POLLWRNORM | POLLWRBAND };
+	siginfo_t info = { .si_code = SI_KERNEL };
+	struct owner o = owner_of(f);
+
 	if (!o.pid)
 		return;
 	info.si_signo = o.sig ? o.sig : SIGIO;
@@ -51,17 +75,14 @@ void sigio_send(struct file *f, int code)
 		info.si_band = bands[code];
 		info.si_fd = o.fd;
 	}
-	if (o.type == F_OWNER_PGRP) {
-		send_group(&o, info.si_signo, &info);
-	} else if (o.type == F_OWNER_TID) {
-		AUTO(task) t = task_find(o.pid);
+	send_to_owner(&o, &info);
+}
 
-		if (t && may(&o, t))
-			signal_send_task(t, info.si_signo, &info);
-	} else {
-		AUTO(proc) p = proc_find(o.pid);
+void sigurg_send(struct file *f)
+{
+	siginfo_t info = { .si_signo = SIGURG, .si_code = SI_KERNEL };
+	struct owner o = owner_of(f);
 
-		if (p)
-			send_proc(&o, p, info.si_signo, &info);
-	}
+	if (o.pid)
+		send_to_owner(&o, &info);
 }

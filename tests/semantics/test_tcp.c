@@ -175,6 +175,30 @@ static void waitall_waits_for_all(void **state)
 	assert_int_equal(recv(sv[1], buf, 8, MSG_WAITALL), 3);
 }
 
+static volatile sig_atomic_t urgs;
+
+static void on_urg(int sig)
+{
+	urgs++;
+}
+
+static void urgent_data_signals_the_owner(void **state)
+{
+	char c;
+
+	signal(SIGURG, on_urg);
+	ASSERT_OK(fcntl(sv[1], F_SETOWN, getpid()));
+	assert_int_equal(send(sv[0], "X", 1, MSG_OOB), 1);
+	wait_events(sv[1], POLLPRI);
+	assert_int_equal(urgs, 1);
+	assert_int_equal(recv(sv[1], &c, 1, MSG_OOB), 1);
+	assert_int_equal(send(sv[0], "x", 1, 0), 1);
+	assert_int_equal(recv(sv[1], &c, 1, 0), 1);
+	assert_int_equal(urgs, 1);
+	ASSERT_OK(fcntl(sv[1], F_SETOWN, 0));
+	signal(SIGURG, SIG_DFL);
+}
+
 static void urgent_data_is_beside_the_stream(void **state)
 {
 	char buf[8], c;
@@ -437,6 +461,7 @@ int main(void)
 		CASE(sigpipe_comes_unless_it_is_unwanted),
 		CASE(peeking_leaves_the_data),
 		CASE(waitall_waits_for_all),
+		CASE(urgent_data_signals_the_owner),
 		CASE(urgent_data_is_beside_the_stream),
 		CASE(a_reader_sleeps_until_data_comes),
 		CASE(buffers_are_bounded),
