@@ -25,7 +25,10 @@ void byteq_init(struct byteq *q)
 /* A busy queue goes round with one chunk more than it holds; an empty one keeps none beside its last. */
 static void give_back(struct byteq *q, struct byteq_chunk *c)
 {
-	if (!q->spare && c->cap == BIG_CHUNK && q->len)
+	if (q->pins) {
+		c->next = q->limbo;
+		q->limbo = c;
+	} else if (!q->spare && c->cap == BIG_CHUNK && q->len)
 		q->spare = c;
 	else
 		free(c);
@@ -33,14 +36,33 @@ static void give_back(struct byteq *q, struct byteq_chunk *c)
 
 void byteq_clear(struct byteq *q)
 {
+	q->len = 0;
 	free(q->spare);
+	q->spare = NULL;
 	while (q->head) {
 		struct byteq_chunk *c = q->head;
 
 		q->head = c->next;
-		free(c);
+		give_back(q, c);
 	}
-	byteq_init(q);
+	q->tail = NULL;
+}
+
+void byteq_pin(struct byteq *q)
+{
+	q->pins++;
+}
+
+void byteq_unpin(struct byteq *q)
+{
+	if (--q->pins)
+		return;
+	while (q->limbo) {
+		struct byteq_chunk *c = q->limbo;
+
+		q->limbo = c->next;
+		give_back(q, c);
+	}
 }
 
 void byteq_fini(struct byteq *q)
@@ -70,7 +92,9 @@ char *byteq_reserve(struct byteq *q, size_t want, size_t *ret_n)
 {
 	struct byteq_chunk *c = q->tail;
 
-	if (c && c->begin == c->end) { /* nobody reads here: begin again, or make room for a larger one */
+	if (q->pins) { /* another one writes behind the last byte: who he is comes no further */
+		c = NULL;
+	} else if (c && c->begin == c->end) { /* nobody reads here: begin again, or make room for a larger one */
 		c->begin = c->end = 0;
 		if (c == q->head && want > c->cap && c->cap < BIG_CHUNK) {
 			byteq_clear(q);
@@ -85,10 +109,13 @@ char *byteq_reserve(struct byteq *q, size_t want, size_t *ret_n)
 	return c->data + c->end;
 }
 
-void byteq_commit(struct byteq *q, size_t n)
+bool byteq_commit(struct byteq *q, const char *at, size_t n)
 {
+	if (!q->tail || q->tail->data + q->tail->end != at)
+		return false;
 	q->tail->end += n;
 	q->len += n;
+	return true;
 }
 
 const char *byteq_peek(struct byteq *q, size_t off, size_t *ret_n)
@@ -136,7 +163,7 @@ int byteq_append(struct byteq *q, const void *data, size_t n)
 		if (!to)
 			return -ENOMEM;
 		memcpy(to, (const char *)data + done, k);
-		byteq_commit(q, k);
+		byteq_commit(q, to, k);
 		done += k;
 	}
 	return 0;

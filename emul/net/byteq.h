@@ -13,6 +13,8 @@
 struct byteq_chunk;
 struct byteq {
 	struct byteq_chunk *head, *tail, *spare;
+	struct byteq_chunk *limbo; /* taken out while pinned */
+	unsigned pins;
 	size_t len;
 };
 
@@ -20,7 +22,11 @@ void byteq_init(struct byteq *q);
 void byteq_fini(struct byteq *q);
 /* Room for 1 to want bytes behind the last one; *ret_n: how many. NULL: no memory. */
 char *byteq_reserve(struct byteq *q, size_t want, size_t *ret_n);
-void byteq_commit(struct byteq *q, size_t n);
+/* n bytes at `at`, which was reserved, are there. false: the queue was cleared meanwhile, and they are not. */
+bool byteq_commit(struct byteq *q, const char *at, size_t n);
+/* Reserved room stays memory until it is unpinned, whatever happens to the queue: for who copies without the lock. */
+void byteq_pin(struct byteq *q);
+void byteq_unpin(struct byteq *q);
 /* The bytes at off in one piece (off < len); *ret_n: how many. */
 const char *byteq_peek(struct byteq *q, size_t off, size_t *ret_n);
 void byteq_consume(struct byteq *q, size_t n); /* n <= len */

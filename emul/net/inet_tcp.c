@@ -38,8 +38,9 @@ struct inet_tcp *inet_tcp_alloc(struct task *t, int family, struct sock *lock_ow
 	byteq_init(&k->sq);
 	list_init(&k->accepted);
 	list_init(&k->pending);
+	list_init(&k->waiting);
 	list_init(&k->node);
-	timer_init(&k->timer, inet_tcp_connect_timed_out);
+	timer_init(&k->timer, inet_tcp_timer_fired);
 	inet_tcp_options_init(k);
 	return k;
 }
@@ -153,6 +154,7 @@ static void send_fin_local(struct inet_tcp *t)
 {
 	struct inet_tcp *p = t->peer;
 
+	inet_tcp_hold_locked(t, false);
 	t->segs_out++;
 	if (t->state == TCP_ESTABLISHED) {
 		t->state = TCP_FIN_WAIT2;
@@ -175,6 +177,7 @@ static void send_fin(struct inet_tcp *t)
 	} else if (t->state == TCP_ESTABLISHED || t->state == TCP_CLOSE_WAIT) {
 		t->state = t->state == TCP_ESTABLISHED ? TCP_FIN_WAIT1 : TCP_LAST_ACK;
 		t->fin_queued = true;
+		t->holding = false;
 	}
 }
 
@@ -267,20 +270,40 @@ static int tcp_accept(struct sock *s, struct task *task, struct sock **ret)
 	return 0;
 }
 
+/* A connection that never came into the queue: its client finds nobody when it sends. */
+static void forget_deferred(struct inet_tcp *child)
+{
+	struct inet_tcp *l;
+
+	list_del(&child->node);
+	inet_lock(&child->inet);
+	l = steal(child->deferred);
+	if (!child->on_wire) {
+		child->state = TCP_CLOSE;
+		inet_tcp_leave_ports(child);
+	}
+	inet_unlock(&child->inet);
+	child->reset_on_release = child->on_wire;
+	file_put(&child->inet.sock.file);
+	put(l);
+}
+
 /* Everyone in the queue and before the door is turned away. Nothing held. */
 void inet_tcp_stop_listening(struct inet_tcp *t)
 {
-	struct list accepted, pending;
+	struct list accepted, pending, waiting;
 
 	list_init(&accepted);
 	list_init(&pending);
+	list_init(&waiting);
 	inet_tcp_wire_close(t, true);
 	inet_lock(&t->inet);
 	t->state = TCP_CLOSE;
 	ports_unlisten(&t->inet.port);
 	list_splice_tail(&accepted, &t->accepted);
 	list_splice_tail(&pending, &t->pending);
-	t->naccepted = 0;
+	list_splice_tail(&waiting, &t->waiting);
+	t->naccepted = t->nwaiting = 0;
 	struct inet_tcp *p;
 	list_for_each(p, &pending, node)
 		p->listener = NULL;
@@ -292,6 +315,8 @@ void inet_tcp_stop_listening(struct inet_tcp *t)
 		child->reset_on_release = true;
 		file_put(&child->inet.sock.file);
 	}
+	while (!list_empty(&waiting))
+		forget_deferred(list_first(&waiting, struct inet_tcp, node));
 	while (!list_empty(&pending)) {
 		struct inet_tcp *client = list_first(&pending, struct inet_tcp, node);
 
@@ -307,6 +332,7 @@ static int tcp_shutdown(struct sock *s, int how)
 {
 	struct inet_tcp *t = tcp_of(s);
 	unsigned bits = (unsigned)how + 1;
+	struct inet_tcp *deferred;
 	bool push = false, stop = false;
 	int r = 0;
 
@@ -332,7 +358,10 @@ static int tcp_shutdown(struct sock *s, int how)
 	}
 	if (!stop)
 		wake_state(t);
+	deferred = inet_tcp_deferred_peer_locked(t);
 	inet_unlock(&t->inet);
+	inet_tcp_admit_deferred(deferred);
+	put(deferred);
 	if (stop)
 		return inet_tcp_disconnect(t);
 	if (push)
@@ -356,13 +385,11 @@ static void end_connection_locked(struct inet_tcp *t, bool *ret_reset)
 		return;
 	}
 	send_fin(t);
-	if (!t->on_wire && t->state == TCP_FIN_WAIT2)
-		ports_time_wait(&t->inet.port, TCP_FIN_WAIT2, false); /* as tcp_fin_timeout has it */
 }
 
 static void tcp_release(struct sock *s)
 {
-	struct inet_tcp *t = tcp_of(s), *peer, *l;
+	struct inet_tcp *t = tcp_of(s), *peer, *l, *deferred;
 	bool reset = false, on_wire;
 
 	inet_lock(&t->inet);
@@ -378,7 +405,16 @@ static void tcp_release(struct sock *s)
 		inet_tcp_stop_listening(t);
 	inet_lock(&t->inet);
 	end_connection_locked(t, &reset);
+	deferred = inet_tcp_deferred_peer_locked(t);
+	inet_unlock(&t->inet);
+	inet_tcp_admit_deferred(deferred);
+	put(deferred);
+	if (!reset)
+		inet_tcp_linger(t);
+	inet_lock(&t->inet);
 	on_wire = t->on_wire;
+	if (!on_wire && t->state == TCP_FIN_WAIT2)
+		ports_time_wait(&t->inet.port, TCP_FIN_WAIT2, false); /* as tcp_fin_timeout has it */
 	peer = take_peer(t);
 	if (peer && peer->peer == t) {
 		peer->peer = NULL;

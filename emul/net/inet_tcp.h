@@ -44,19 +44,28 @@ struct inet_tcp {
 	/* listening: */
 	struct list accepted;  /* of node: the file's reference is the queue's */
 	struct list pending;   /* of node: connecting sockets that wait for room here; counted */
+	struct list waiting;   /* of node: TCP_DEFER_ACCEPT: connections without data yet; as accepted */
+	unsigned nwaiting;
 	unsigned naccepted;
 	int backlog;
 	/* waiting in one of these lists: its listener's lock (node, listener), besides its own */
 	struct list node;
 	struct inet_tcp *listener; /* of a pending one */
-	struct timer timer;    /* connecting: gives up */
+	struct timer timer;    /* inet_tcp_hold.c: fires at the first of these (ns; 0: not): */
 	bool timer_used;
+	int64_t due_connect;   /* connecting: gives up */
+	int64_t due_cork;      /* what is held back goes out */
+	int64_t stalled;       /* since when nothing of what is not acknowledged went: TCP_USER_TIMEOUT */
+	int64_t due_accept;    /* TCP_DEFER_ACCEPT: is accepted without data */
+	bool holding;          /* corked: of sq only whole segments go */
+	bool lingering;        /* closed, and the caller waits for the rest to be taken */
+	struct inet_tcp *deferred; /* counted: the listener whose `deferred` list it is in */
 	/* the wire: lwIP's core lock, and inet_lock for changes */
 	struct tcp_pcb *pcb;   /* of a connection to a foreign host */
 	uint16_t wire_port;    /* of a listening socket that foreign hosts can reach; 0: none */
 	bool on_wire;          /* inet_lock: the connection is, or was, on the wire */
 	bool fin_queued, fin_sent; /* inet_lock */
-	struct byteq sq;       /* inet_lock: what lwIP had no room for yet */
+	struct byteq sq;       /* inet_lock: what lwIP had no room for yet, or a cork holds back; local: only that */
 	size_t in_flight;      /* inet_lock: handed to lwIP, not acknowledged */
 	size_t unannounced;    /* inet_lock: read by the program, lwIP's window not yet opened for it */
 };
@@ -87,8 +96,23 @@ int inet_tcp_disconnect(struct inet_tcp *t);                      /* back to a n
 void inet_tcp_refuse(struct inet_tcp *t, int err);                /* a connecting one; err 0: ECONNREFUSED */
 void inet_tcp_admit_pending(struct inet_tcp *l);                  /* room was made in l's queue */
 bool inet_tcp_leave_pending(struct inet_tcp *t, struct inet_tcp *l); /* t waits there no longer; true: it did */
-void inet_tcp_stop_timer(struct inet_tcp *t);
-void inet_tcp_connect_timed_out(struct timer *timer);
+
+/* --- inet_tcp_hold.c ----------------------------------------------------------------------------------------- */
+void inet_tcp_timer_fired(struct timer *timer);
+void inet_tcp_stop_timer(struct inet_tcp *t);                    /* for all that is due. Nothing held */
+void inet_tcp_arm_locked(struct inet_tcp *t);                    /* after a change of the due fields */
+/* Moves what may go of a local connection's sq to the peer. Locked */
+void inet_tcp_release_held_locked(struct inet_tcp *t);
+void inet_tcp_hold_locked(struct inet_tcp *t, bool hold);        /* the end of a send: what is left in sq waits, or goes. Locked */
+void inet_tcp_uncork(struct inet_tcp *t);                        /* nothing held */
+void inet_tcp_note_stall_locked(struct inet_tcp *t);             /* something is, or is no longer, on its way */
+void inet_tcp_progress_locked(struct inet_tcp *t);               /* some of it was taken */
+void inet_tcp_linger(struct inet_tcp *t);                        /* SO_LINGER: sleeps until all was taken, or the time is over. Nothing held */
+/* TCP_DEFER_ACCEPT. child goes into l's list; both locked. The file's reference is consumed. */
+void inet_tcp_defer_locked(struct inet_tcp *l, struct inet_tcp *child);
+/* Data or an end has come to child: it is accepted if it was deferred. Nothing held */
+void inet_tcp_admit_deferred(struct inet_tcp *child);
+struct inet_tcp *inet_tcp_deferred_peer_locked(struct inet_tcp *t); /* for the one above; counted, NULL: none */
 
 /* --- inet_tcp_data.c --------------------------------------------------------------------------------------- */
 ssize_t inet_tcp_sendmsg(struct sock *s, struct task *t, struct sock_msg *m);
@@ -100,6 +124,7 @@ size_t inet_tcp_inq(struct inet_tcp *t);
 size_t inet_tcp_window(struct inet_tcp *t);                      /* how much rq takes */
 bool inet_tcp_readable(struct inet_tcp *t);
 void inet_tcp_data_ready(struct inet_tcp *t);                    /* something was added to rq */
+void inet_tcp_arrived_locked(struct inet_tcp *t, struct inet_tcp *p); /* t put something into its peer's rq */
 void inet_tcp_write_space(struct inet_tcp *t);                   /* room was made for t's output */
 
 /* --- inet_tcp_opt.c ------------------------------------------------------------------------------------------ */
@@ -108,6 +133,8 @@ int inet_tcp_getsockopt(struct sock *s, struct task *t, int level, int name, str
 int inet_tcp_set_common(struct sock *s, struct task *t, int name, const struct sock_optval *v);
 int inet_tcp_get_common(struct sock *s, struct task *t, int name, struct sock_optval *v);
 void inet_tcp_options_init(struct inet_tcp *t);
+int inet_tcp_mss(struct inet_tcp *t);                            /* locked */
+int64_t inet_tcp_defer_ns(struct inet_tcp *l);                   /* how long TCP_DEFER_ACCEPT waits */
 
 /* --- inet_tcp_wire.c: takes lwIP's core lock: no lock held ------------------------------------------------------ */
 int inet_tcp_wire_connect(struct inet_tcp *t);                   /* SYN goes out. -ENETUNREACH, -ENOBUFS */

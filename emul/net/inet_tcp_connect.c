@@ -9,7 +9,7 @@
 
 #include "emul/net/route.h"
 
-#define CONNECT_TIMEOUT_NS (127 * 1000000000LL) /* net.ipv4.tcp_syn_retries = 6 */
+#define SYN_RETRIES 6 /* net.ipv4.tcp_syn_retries */
 #define SNDBUF_CONNECTED 2626560 /* what autotuning makes of it on loopback */
 
 static void put(struct inet_tcp *t)
@@ -54,7 +54,7 @@ int inet_tcp_setup_child(struct inet_tcp *child, struct inet_tcp *l, const struc
 
 bool inet_tcp_queue_full(const struct inet_tcp *l)
 {
-	return l->naccepted > (unsigned)l->backlog;
+	return l->naccepted > (unsigned)l->backlog || l->nwaiting > (unsigned)l->backlog;
 }
 
 int inet_tcp_queue_locked(struct inet_tcp *l, struct inet_tcp *child)
@@ -95,7 +95,10 @@ static int meet_locked(struct inet_tcp *t, struct inet_tcp *l, struct inet_tcp *
 	sock_get(&child->inet.sock);
 	inet_tcp_connected_locked(t);
 	*used = true;
-	return inet_tcp_queue_locked(l, child);
+	if (!l->opt.defer_accept)
+		return inet_tcp_queue_locked(l, child);
+	inet_tcp_defer_locked(l, child);
+	return 0;
 }
 
 /* t (SYN_SENT) meets listener l. Nothing held. */
@@ -163,38 +166,18 @@ bool inet_tcp_leave_pending(struct inet_tcp *t, struct inet_tcp *l)
 
 /* --- connect ---------------------------------------------------------------------------------------------------------------- */
 
-void inet_tcp_connect_timed_out(struct timer *timer)
+/* TCP_SYNCNT repetitions, each after twice the time. */
+static int64_t connect_ns(const struct inet_tcp *t)
 {
-	struct inet_tcp *t = container_of(timer, struct inet_tcp, timer);
+	int n = t->opt.syncnt ? MIN(t->opt.syncnt, 30) : SYN_RETRIES;
 
-	inet_lock(&t->inet);
-	t->timer_used = false;
-	if (t->state == TCP_SYN_SENT)
-		inet_tcp_got_reset_locked(t, ETIMEDOUT);
-	inet_unlock(&t->inet);
-	put(t);
+	return t->opt.user_timeout ? (int64_t)t->opt.user_timeout * 1000000 : ((2LL << n) - 1) * 1000000000;
 }
 
 static void start_timer(struct inet_tcp *t)
 {
-	int64_t ns = t->opt.user_timeout ? (int64_t)t->opt.user_timeout * 1000000 : CONNECT_TIMEOUT_NS;
-
-	sock_get(&t->inet.sock);
-	t->timer_used = true;
-	timer_arm(&t->timer, deadline_after(CLOCK_MONOTONIC, ns));
-}
-
-void inet_tcp_stop_timer(struct inet_tcp *t)
-{
-	bool armed;
-
-	inet_lock(&t->inet);
-	armed = t->timer_used && timer_cancel(&t->timer);
-	if (armed)
-		t->timer_used = false;
-	inet_unlock(&t->inet);
-	if (armed)
-		put(t);
+	t->due_connect = inet_tcp_now() + connect_ns(t);
+	inet_tcp_arm_locked(t);
 }
 
 /* tcp_v4_connect(), tcp_v6_connect() up to the SYN. */
@@ -243,9 +226,24 @@ static void connect_local(struct inet_tcp *t)
 		return;
 	}
 	inet_lock(&t->inet);
-	if (t->state == TCP_SYN_SENT && !t->timer_used)
+	if (t->state == TCP_SYN_SENT && !t->due_connect)
 		start_timer(t);
 	inet_unlock(&t->inet);
+}
+
+static int connect_wire(struct inet_tcp *t)
+{
+	int r = inet_tcp_wire_connect(t);
+
+	if (r < 0) {
+		inet_tcp_refuse(t, -r);
+		return r;
+	}
+	inet_lock(&t->inet);
+	if (t->state == TCP_SYN_SENT)
+		start_timer(t);
+	inet_unlock(&t->inet);
+	return 0;
 }
 
 static void disconnect_locked(struct inet_tcp *t, struct inet_tcp **ret_peer);
@@ -280,7 +278,7 @@ static int finish_connect_locked(struct inet_tcp *t, bool nonblock, int progress
 int inet_tcp_connect(struct sock *s, struct task *task, const struct sock_addr *a)
 {
 	struct inet_tcp *t = tcp_of(s), *peer = NULL;
-	bool nonblock = file_nonblock(&s->file);
+	bool nonblock = file_nonblock(&s->file), connecting, waited;
 	int ifindex = 0, r = 0, progress = -EINPROGRESS;
 
 	(void)task;
@@ -308,13 +306,15 @@ int inet_tcp_connect(struct sock *s, struct task *task, const struct sock_addr *
 	if (progress == -EINPROGRESS) {
 		if (ifindex == IF_LO)
 			connect_local(t);
-		else if ((r = inet_tcp_wire_connect(t)) < 0)
-			inet_tcp_refuse(t, -r);
+		else
+			r = connect_wire(t);
 	}
 	inet_lock(&t->inet);
 	r = finish_connect_locked(t, nonblock, progress, &peer);
+	connecting = t->state == TCP_SYN_SENT;
+	waited = t->due_connect != 0;
 	inet_unlock(&t->inet);
-	if (t->timer_used && t->state != TCP_SYN_SENT)
+	if (waited && !connecting)
 		inet_tcp_stop_timer(t);
 	put(peer);
 	return r;
@@ -366,7 +366,8 @@ static void disconnect_locked(struct inet_tcp *t, struct inet_tcp **ret_peer)
 	i->sock.shutdown = 0;
 	t->done = false;
 	t->urg = URG_NONE;
-	t->fin_queued = t->fin_sent = false;
+	t->fin_queued = t->fin_sent = t->holding = false;
+	t->due_connect = t->due_cork = t->stalled = 0;
 	t->in_flight = t->unannounced = 0;
 	sock_wake_all(&i->sock, EPOLLOUT | EPOLLWRNORM | EPOLLHUP | (i->sock.err ? EPOLLERR : 0));
 }

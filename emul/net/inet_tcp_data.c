@@ -33,7 +33,7 @@ size_t inet_tcp_outq(struct inet_tcp *t)
 		return 0;
 	size_t len = t->peer->rq.len, window = inet_tcp_window(t->peer);
 
-	return len > window ? len - window : 0;
+	return (len > window ? len - window : 0) + t->sq.len;
 }
 
 size_t inet_tcp_inq(struct inet_tcp *t)
@@ -138,6 +138,10 @@ static ssize_t wait_room(struct inet_tcp *t, const struct sock_wait *w)
 		n = room(t);
 		if (n)
 			return (ssize_t)n;
+		inet_tcp_hold_locked(t, false); /* no room for more: what is held back goes */
+		if (room(t))
+			continue;
+		inet_tcp_note_stall_locked(t);
 		t->nospace = true;
 		r = sock_sleep(&s->wr, inet_mutex(&t->inet), w);
 		if (r < 0)
@@ -157,8 +161,8 @@ static void mark_urgent(struct inet_tcp *p)
 	sock_urgent_note(&p->inet.sock);
 }
 
-/* Copies one piece into q, without the lock. Bytes, -EFAULT, -ENOMEM. */
-static ssize_t copy_piece(struct inet_tcp *t, struct byteq *q, struct uio *from, size_t want)
+/* Copies one piece into q's *ret_at, without the lock, for byteq_commit(). Bytes, -EFAULT, -ENOMEM. */
+static ssize_t copy_piece(struct inet_tcp *t, struct byteq *q, struct uio *from, size_t want, char **ret_at)
 {
 	size_t n;
 	char *to = byteq_reserve(q, want, &n);
@@ -166,10 +170,23 @@ static ssize_t copy_piece(struct inet_tcp *t, struct byteq *q, struct uio *from,
 
 	if (!to)
 		return -ENOMEM;
+	byteq_pin(q);
 	inet_unlock(&t->inet);
 	r = uio_copy_in(from, to, n);
 	inet_lock(&t->inet);
+	byteq_unpin(q);
+	*ret_at = to;
 	return r;
+}
+
+void inet_tcp_arrived_locked(struct inet_tcp *t, struct inet_tcp *p)
+{
+	inet_tcp_data_ready(p);
+	/* Both directions were shut down there: nobody will read it. */
+	if (p->state == TCP_FIN_WAIT2 && (p->inet.sock.shutdown & SOCK_SHUT_RD)) {
+		inet_tcp_got_reset_locked(p, 0);
+		inet_tcp_got_reset_locked(t, 0);
+	}
 }
 
 /* Data for a socket that is closed: a reset comes back. */
@@ -183,24 +200,32 @@ static ssize_t send_into_void(struct inet_tcp *t, struct uio *from)
 	return (ssize_t)n;
 }
 
+/* Into sq, which a cork holds back, or what is behind held bytes. */
+static ssize_t send_piece_held(struct inet_tcp *t, struct uio *from, size_t want)
+{
+	char *at;
+	ssize_t r = copy_piece(t, &t->sq, from, want, &at);
+
+	if (r > 0 && may_send(t) && byteq_commit(&t->sq, at, (size_t)r))
+		inet_tcp_release_held_locked(t);
+	return r;
+}
+
 static ssize_t send_piece_local(struct inet_tcp *t, struct uio *from, size_t want)
 {
 	struct inet_tcp *p = t->peer;
+	char *at;
 	ssize_t r;
 
 	if (!p)
 		return send_into_void(t, from);
+	if (t->holding || t->sq.len)
+		return send_piece_held(t, from, want);
 	sock_get(&p->inet.sock);
-	r = copy_piece(t, &p->rq, from, want);
-	if (r > 0 && t->peer == p && may_send(t)) {
-		byteq_commit(&p->rq, (size_t)r);
+	r = copy_piece(t, &p->rq, from, want, &at);
+	if (r > 0 && t->peer == p && may_send(t) && byteq_commit(&p->rq, at, (size_t)r)) {
 		p->bytes_received += (size_t)r;
-		inet_tcp_data_ready(p);
-		/* Both directions were shut down there: nobody will read it. */
-		if (p->state == TCP_FIN_WAIT2 && (p->inet.sock.shutdown & SOCK_SHUT_RD)) {
-			inet_tcp_got_reset_locked(p, 0);
-			inet_tcp_got_reset_locked(t, 0);
-		}
+		inet_tcp_arrived_locked(t, p);
 	}
 	inet_unlock(&t->inet);
 	sock_put(&p->inet.sock);
@@ -210,11 +235,11 @@ static ssize_t send_piece_local(struct inet_tcp *t, struct uio *from, size_t wan
 
 static ssize_t send_piece_wire(struct inet_tcp *t, struct uio *from, size_t want)
 {
-	ssize_t r = copy_piece(t, &t->sq, from, want);
+	char *at;
+	ssize_t r = copy_piece(t, &t->sq, from, want, &at);
 
-	if (r <= 0 || !may_send(t))
+	if (r <= 0 || !may_send(t) || !byteq_commit(&t->sq, at, (size_t)r))
 		return r;
-	byteq_commit(&t->sq, (size_t)r);
 	inet_unlock(&t->inet);
 	inet_tcp_wire_push(t);
 	inet_lock(&t->inet);
@@ -241,6 +266,7 @@ static void end_writer(struct inet_tcp *t)
 
 static ssize_t send_all(struct inet_tcp *t, struct sock_msg *m, const struct sock_wait *w)
 {
+	bool hold = (t->opt.cork || (m->flags & MSG_MORE)) && !(m->flags & MSG_OOB);
 	ssize_t done = 0, r;
 
 	while (uio_left(m->data)) {
@@ -258,6 +284,7 @@ static ssize_t send_all(struct inet_tcp *t, struct sock_msg *m, const struct soc
 			end_writer(t);
 			continue;
 		}
+		t->holding = hold;
 		r = t->on_wire ? send_piece_wire(t, m->data, want) : send_piece_local(t, m->data, want);
 		end_writer(t);
 		if (r < 0)
@@ -265,6 +292,9 @@ static ssize_t send_all(struct inet_tcp *t, struct sock_msg *m, const struct soc
 		done += r;
 		t->bytes_sent += (size_t)r;
 	}
+	inet_tcp_hold_locked(t, hold);
+	if (t->opt.user_timeout)
+		inet_tcp_note_stall_locked(t);
 	t->segs_out++;
 	t->last_sent = inet_tcp_now();
 	if (!t->on_wire)
@@ -287,6 +317,7 @@ ssize_t inet_tcp_sendmsg(struct sock *s, struct task *task, struct sock_msg *m)
 	struct inet_tcp *t = tcp_of(s);
 	struct sock_wait w = sock_wait_wr(s, m->flags & MSG_DONTWAIT);
 	const struct cmsghdr *c = NULL;
+	struct inet_tcp *deferred;
 	ssize_t r = 0;
 	int bad = 0;
 
@@ -304,7 +335,12 @@ ssize_t inet_tcp_sendmsg(struct sock *s, struct task *task, struct sock_msg *m)
 		r = may_begin(t, uio_left(m->data), &w) ? send_all(t, m, &w) : -EWOULDSLEEP;
 	if (r == -EPIPE && s->err)
 		r = sock_take_error(s);
+	deferred = inet_tcp_deferred_peer_locked(t);
 	inet_unlock(&t->inet);
+	if (deferred) {
+		inet_tcp_admit_deferred(deferred);
+		sock_put(&deferred->inet.sock);
+	}
 	return r;
 }
 
@@ -355,10 +391,13 @@ static void consume(struct inet_tcp *t, size_t n)
 	t->rseq += n;
 	if (t->urg != URG_NONE && t->rseq > t->urg_seq)
 		t->urg = URG_NONE;
-	if (t->on_wire)
+	if (t->on_wire) {
 		t->unannounced += n;
-	else if (t->peer)
+	} else if (t->peer) {
 		inet_tcp_write_space(t->peer);
+		if (t->peer->stalled || t->peer->lingering)
+			inet_tcp_progress_locked(t->peer);
+	}
 }
 
 /* The bytes that come next, up to the urgent one. 0: the urgent byte itself is next and was skipped. */
@@ -498,6 +537,7 @@ ssize_t inet_tcp_recvmsg(struct sock *s, struct task *task, struct sock_msg *m)
 	struct receive rc = { .m = m, .want = uio_left(m->data), .peek = m->flags & MSG_PEEK };
 	ssize_t r;
 	bool wire;
+	int inq;
 
 	(void)task;
 	if (m->addr)
@@ -523,7 +563,12 @@ ssize_t inet_tcp_recvmsg(struct sock *s, struct task *task, struct sock_msg *m)
 			s->opt.peek_off = rc.peek ? (int)rc.off : MAX(s->opt.peek_off - (int)rc.done, 0);
 	}
 	wire = t->on_wire && t->unannounced;
+	inq = (int)inet_tcp_inq(t);
+	if (!inq && t->done)
+		inq = 1; /* an end of file to be read: tcp_inq_hint() */
 	inet_unlock(&t->inet);
+	if (r >= 0 && t->opt.inq && m->ctl && !(m->flags & MSG_OOB))
+		sock_put_cmsg(m, SOL_TCP, TCP_CM_INQ, &inq, sizeof(inq));
 	if (wire)
 		inet_tcp_wire_read(t);
 	return r;
@@ -590,7 +635,7 @@ long inet_tcp_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_
 	} else if (cmd == SIOCOUTQ) {
 		val = (int)inet_tcp_outq(t);
 	} else {
-		val = t->on_wire ? (int)t->sq.len : 0;
+		val = (int)(t->on_wire ? t->sq.len : inet_tcp_outq(t));
 	}
 	inet_unlock(&t->inet);
 	if (listening && cmd != SIOCATMARK)

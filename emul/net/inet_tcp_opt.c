@@ -49,6 +49,11 @@ static int retrans_to_secs(int retrans)
 	return period;
 }
 
+int64_t inet_tcp_defer_ns(struct inet_tcp *l)
+{
+	return (int64_t)retrans_to_secs(l->opt.defer_accept) * 1000000000;
+}
+
 /* --- setting ------------------------------------------------------------------------------------------------------------ */
 
 static int set_ranged(int *to, int val, int least, int most)
@@ -69,6 +74,8 @@ static int set_window_clamp(struct inet_tcp *t, int val)
 
 static int set_int_locked(struct inet_tcp *t, int name, int val)
 {
+	int r;
+
 	switch (name) {
 	case TCP_MAXSEG: return val ? set_ranged(&t->opt.maxseg, val, MIN_MSS, MAX_WINDOW) : (t->opt.maxseg = 0);
 	case TCP_NODELAY:
@@ -91,7 +98,10 @@ static int set_int_locked(struct inet_tcp *t, int name, int val)
 	case TCP_QUICKACK:
 		t->opt.quickack = !!val;
 		return 0;
-	case TCP_USER_TIMEOUT: return set_ranged(&t->opt.user_timeout, val, 0, INT32_MAX);
+	case TCP_USER_TIMEOUT:
+		r = set_ranged(&t->opt.user_timeout, val, 0, INT32_MAX);
+		inet_tcp_note_stall_locked(t);
+		return r;
 	case TCP_NOTSENT_LOWAT:
 		t->opt.notsent_lowat = val;
 		return 0;
@@ -141,12 +151,14 @@ int inet_tcp_setsockopt(struct sock *s, struct task *task, int level, int name, 
 	inet_unlock(&t->inet);
 	if (r == 0 && on_wire)
 		inet_tcp_wire_options(t);
+	if (r == 0 && (name == TCP_CORK ? !val : name == TCP_NODELAY && val)) /* what is held back goes, even if the cork stays */
+		inet_tcp_uncork(t);
 	return r;
 }
 
 /* --- getting --------------------------------------------------------------------------------------------------------------- */
 
-static int mss(struct inet_tcp *t)
+int inet_tcp_mss(struct inet_tcp *t)
 {
 	int val = t->inet.remote.port ? (t->on_wire ? MSS_WIRE : MSS_LOCAL) : MSS_DEFAULT;
 
@@ -160,7 +172,7 @@ static int get_int_locked(struct inet_tcp *t, int name, int *ret)
 	const struct inet_tcp_options *o = &t->opt;
 
 	switch (name) {
-	case TCP_MAXSEG: *ret = mss(t); return 0;
+	case TCP_MAXSEG: *ret = inet_tcp_mss(t); return 0;
 	case TCP_NODELAY: *ret = o->nodelay; return 0;
 	case TCP_CORK: *ret = o->cork; return 0;
 	case TCP_KEEPIDLE: *ret = o->keepidle; return 0;
@@ -194,8 +206,8 @@ static void fill_info(struct inet_tcp *t, struct tcp_info *i)
 
 	i->tcpi_state = t->state;
 	i->tcpi_rto = synced ? 204000 : 1000000;
-	i->tcpi_snd_mss = (unsigned)mss(t);
-	i->tcpi_rcv_mss = synced ? (unsigned)mss(t) : MSS_DEFAULT;
+	i->tcpi_snd_mss = (unsigned)inet_tcp_mss(t);
+	i->tcpi_rcv_mss = synced ? (unsigned)inet_tcp_mss(t) : MSS_DEFAULT;
 	i->tcpi_snd_ssthresh = 0x7fffffff;
 	i->tcpi_snd_cwnd = 10;
 	i->tcpi_reordering = 3;

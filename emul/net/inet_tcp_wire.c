@@ -46,7 +46,7 @@ static struct tcp_pcb *detach(struct inet_tcp *t)
 
 static bool closed_by_program(struct inet_tcp *t)
 {
-	return t->reset_on_release || t->inet.sock.file.ref.n == 0;
+	return t->reset_on_release || (t->inet.sock.file.ref.n == 0 && !t->lingering);
 }
 
 /* Our FIN, once everything was handed over. true: the pcb is gone and its reference is the caller's. */
@@ -69,13 +69,14 @@ static bool push_fin(struct inet_tcp *t)
 /* Core lock and t held. */
 static bool push_locked(struct inet_tcp *t)
 {
+	size_t keep = t->holding ? t->sq.len % TCP_MSS : 0;
 	bool any = false;
 
-	while (t->pcb && t->sq.len && tcp_sndbuf(t->pcb) && tcp_sndqueuelen(t->pcb) < TCP_SND_QUEUELEN) {
+	while (t->pcb && t->sq.len > keep && tcp_sndbuf(t->pcb) && tcp_sndqueuelen(t->pcb) < TCP_SND_QUEUELEN) {
 		size_t n;
 		const char *p = byteq_peek(&t->sq, 0, &n);
 
-		n = MIN(MIN(n, (size_t)tcp_sndbuf(t->pcb)), (size_t)WRITE_MAX);
+		n = MIN(MIN(MIN(n, t->sq.len - keep), (size_t)tcp_sndbuf(t->pcb)), (size_t)WRITE_MAX);
 		if (tcp_write(t->pcb, p, (u16_t)n, TCP_WRITE_FLAG_COPY | (n < t->sq.len ? TCP_WRITE_FLAG_MORE : 0)) != ERR_OK)
 			break;
 		byteq_consume(&t->sq, n);
@@ -113,6 +114,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	inet_lock(&t->inet);
 	t->in_flight -= MIN((size_t)len, t->in_flight);
 	gone = push_locked(t);
+	inet_tcp_progress_locked(t);
 	inet_unlock(&t->inet);
 	if (gone)
 		put(t);
@@ -136,12 +138,14 @@ static err_t on_fin(struct inet_tcp *t)
 		t->state = TCP_FIN_WAIT2; /* what is left of the handshake is lwIP's */
 	inet_tcp_got_fin_locked(t);
 	inet_unlock(&t->inet);
+	inet_tcp_admit_deferred(t);
 	return ERR_OK;
 }
 
 static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
 	struct inet_tcp *t = arg;
+	bool deferred;
 
 	(void)err;
 	inet_lock(&t->inet);
@@ -156,7 +160,10 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 		}
 	t->bytes_received += p->tot_len;
 	inet_tcp_data_ready(t);
+	deferred = t->deferred;
 	inet_unlock(&t->inet);
+	if (deferred)
+		inet_tcp_admit_deferred(t);
 	pbuf_free(p);
 	return ERR_OK;
 }
@@ -174,21 +181,12 @@ static void on_error(void *arg, err_t err)
 	} else {
 		inet_tcp_got_reset_locked(t, err == ERR_ABRT ? ETIMEDOUT : 0);
 	}
+	if (t->deferred) { /* nobody will accept it: its end is the timer's, without the core lock */
+		t->due_accept = inet_tcp_now();
+		inet_tcp_arm_locked(t);
+	}
 	inet_unlock(&t->inet);
 	put(t);
-}
-
-static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
-{
-	struct inet_tcp *t = arg;
-
-	(void)pcb;
-	(void)err;
-	inet_lock(&t->inet);
-	if (t->state == TCP_SYN_SENT)
-		inet_tcp_connected_locked(t);
-	inet_unlock(&t->inet);
-	return ERR_OK;
 }
 
 /* Core lock and t held. */
@@ -209,6 +207,23 @@ static void apply_options(struct inet_tcp *t)
 	pcb->tos = (u8_t)t->inet.ip.tos;
 	if (t->inet.ip.ttl > 0)
 		pcb->ttl = (u8_t)t->inet.ip.ttl;
+	if (t->opt.maxseg)
+		pcb->mss = (u16_t)MIN(pcb->mss, t->opt.maxseg);
+}
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	struct inet_tcp *t = arg;
+
+	(void)pcb;
+	(void)err;
+	inet_lock(&t->inet);
+	if (t->state == TCP_SYN_SENT) {
+		inet_tcp_connected_locked(t);
+		apply_options(t); /* the segment size is known now */
+	}
+	inet_unlock(&t->inet);
+	return ERR_OK;
 }
 
 static void attach(struct inet_tcp *t, struct tcp_pcb *pcb)
@@ -295,19 +310,23 @@ static bool take_in(struct inet_tcp *l, struct tcp_pcb *pcb, const struct endpoi
 
 	if (!child)
 		return false;
-	inet_lock(&l->inet);
+	inet_lock_two(&child->inet, &l->inet);
 	child->inet.sock.uid = l->inet.sock.uid;
 	child->inet.sock.gid = l->inet.sock.gid;
-	ok = l->state == TCP_LISTEN && l->naccepted <= (unsigned)l->backlog + HELD &&
+	ok = l->state == TCP_LISTEN && l->naccepted + l->nwaiting <= (unsigned)l->backlog + HELD &&
 	     inet_tcp_setup_child(child, l, local, remote) == 0;
 	if (ok) {
 		child->on_wire = true;
 		attach(child, pcb);
+	}
+	if (ok && l->opt.defer_accept) {
+		inet_tcp_defer_locked(l, child);
+	} else if (ok) {
 		list_add_tail(&l->accepted, &child->node);
 		l->naccepted++;
 		sock_wake_rd(&l->inet.sock, EPOLLIN | EPOLLRDNORM);
 	}
-	inet_unlock(&l->inet);
+	inet_unlock_two(&child->inet, &l->inet);
 	if (!ok)
 		file_put(&child->inet.sock.file);
 	return ok;

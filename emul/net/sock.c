@@ -273,6 +273,11 @@ static int sock_deliver(struct file *f, const void *msg, size_t size)
 	return s->ops->deliver ? s->ops->deliver(s, msg, size) : -EINVAL;
 }
 
+static bool sock_close_waits(struct file *f)
+{
+	return sock_of(f)->opt.linger > 0;
+}
+
 const struct file_ops sock_file_ops = {
 	.name = "socket",
 	.read_waits_first = true,
@@ -285,5 +290,6 @@ const struct file_ops sock_file_ops = {
 	.can_async = sock_can_async,
 	.describe = sock_describe,
 	.deliver = sock_deliver,
+	.close_waits = sock_close_waits,
 	.release = sock_file_release,
 };

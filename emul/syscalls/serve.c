@@ -10,12 +10,12 @@
 #include "emul/syscalls/handler.h"
 #include "emul/syscalls/stats.h"
 
-enum how { NO, ALWAYS, READS, WRITES }; /* READS, WRITES: if the file behind argument 0 permits */
+enum how { NO, ALWAYS, READS, WRITES, CLOSES }; /* the last three: if the file behind argument 0 permits */
 
 static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_read] = READS, [SYS_pread64] = READS, [SYS_readv] = READS, [SYS_preadv] = READS, [SYS_preadv2] = READS,
 	[SYS_write] = WRITES, [SYS_pwrite64] = WRITES, [SYS_writev] = WRITES, [SYS_pwritev] = WRITES, [SYS_pwritev2] = WRITES,
-	[SYS_open] = ALWAYS, [SYS_openat] = ALWAYS, [SYS_close] = ALWAYS, [SYS_lseek] = ALWAYS, [SYS_fcntl] = ALWAYS,
+	[SYS_open] = ALWAYS, [SYS_openat] = ALWAYS, [SYS_close] = CLOSES, [SYS_lseek] = ALWAYS, [SYS_fcntl] = ALWAYS,
 	[SYS_stat] = ALWAYS, [SYS_lstat] = ALWAYS, [SYS_fstat] = ALWAYS, [SYS_newfstatat] = ALWAYS, [SYS_statx] = ALWAYS,
 	[SYS_access] = ALWAYS, [SYS_faccessat] = ALWAYS, [SYS_faccessat2] = ALWAYS,
 	[SYS_readlink] = ALWAYS, [SYS_readlinkat] = ALWAYS, [SYS_getdents64] = ALWAYS, [SYS_getcwd] = ALWAYS,
@@ -71,12 +71,20 @@ static bool file_permits(struct task *t, int fd, bool write)
 	return write ? f->ops->write_waits_first : f->ops->read_waits_first;
 }
 
+static bool close_permits(struct task *t, int fd)
+{
+	AUTO(file) f = fdtab_get(t->fds, fd);
+
+	return !f || !f->ops->close_waits || !f->ops->close_waits(f);
+}
+
 static bool permitted(struct task *t, uint64_t nr, const struct sysargs *a)
 {
 	switch (nr < SYSCALL_MAX ? how[nr] : NO) {
 	case ALWAYS: return true;
 	case READS: return file_permits(t, arg_int(a, 0), false);
 	case WRITES: return file_permits(t, arg_int(a, 0), true);
+	case CLOSES: return close_permits(t, arg_int(a, 0));
 	default: return false;
 	}
 }

@@ -89,7 +89,7 @@ static void *writer(void *arg)
 		for (size_t i = 0; i < n; i++)
 			p[i] = (char)((at + i) * 13);
 		mutex_lock(&shared.lock);
-		byteq_commit(&shared.q, n);
+		byteq_commit(&shared.q, p, n);
 		mutex_unlock(&shared.lock);
 		at += n;
 	}
@@ -127,12 +127,38 @@ static void a_writer_and_a_reader_at_once(void **state)
 	byteq_fini(&shared.q);
 }
 
+/* The queue is emptied while somebody still copies into it: his room stays, and his bytes do not come in. */
+static void clearing_under_a_writer(void **state)
+{
+	struct byteq q;
+	size_t n, m;
+	char *p, *other;
+
+	byteq_init(&q);
+	assert_int_equal(byteq_append(&q, "abc", 3), 0);
+	p = byteq_reserve(&q, 100, &n);
+	byteq_pin(&q);
+	byteq_clear(&q);
+	memset(p, 'x', n);
+	assert_false(byteq_commit(&q, p, n));
+	other = byteq_reserve(&q, 60000, &m);
+	memset(other, 'y', m);
+	assert_true(byteq_commit(&q, other, m));
+	memset(p, 'z', n);
+	byteq_unpin(&q);
+	assert_int_equal(q.len, m);
+	assert_int_equal(byteq_peek(&q, 0, &n)[0], 'y');
+	byteq_consume(&q, m);
+	byteq_fini(&q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_come_out_in_order),
 		cmocka_unit_test(peeking_does_not_take),
 		cmocka_unit_test(a_writer_and_a_reader_at_once),
+		cmocka_unit_test(clearing_under_a_writer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
