@@ -148,6 +148,8 @@ int inet_bind_locked(struct inet_sock *i, struct task *t, const struct sock_addr
 	i->local.port = i->port.port;
 	i->addr_given = !addr_is_any(&e.ip);
 	i->port_given = e.port != 0;
+	if (i->addr_given && !addr_is_v4(&e.ip))
+		inet_set_v6only(i, true); /* __inet6_bind() */
 	return 0;
 }
 

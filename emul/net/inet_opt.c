@@ -160,14 +160,19 @@ static int set_tos(struct inet_sock *i, int val)
 	return 0;
 }
 
+void inet_set_v6only(struct inet_sock *i, bool on)
+{
+	i->v6only = on;
+	mutex_lock(&ports_lock);
+	i->port.v6only = on;
+	mutex_unlock(&ports_lock);
+}
+
 static int set_v6only(struct inet_sock *i, int val)
 {
 	if (i->local.port)
 		return -EINVAL;
-	i->v6only = val != 0;
-	mutex_lock(&ports_lock);
-	i->port.v6only = i->v6only;
-	mutex_unlock(&ports_lock);
+	inet_set_v6only(i, val != 0);
 	return 0;
 }
 

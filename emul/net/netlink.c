@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AF_NETLINK sockets, for NETLINK_ROUTE. net/netlink/af_netlink.c for the order of checks; man 7 netlink. */
+/* AF_NETLINK sockets, for NETLINK_ROUTE and NETLINK_SOCK_DIAG. net/netlink/af_netlink.c for the order of checks; man 7 netlink. */
 #include "emul/net/netlink.h"
 
 #include <linux/capability.h>
@@ -15,6 +15,7 @@
 #define NETLINK_GET_STRICT_CHK 12
 #endif
 #define GROUPS_MAX 64
+#define TOTAL_MAX ((size_t)64 << 20) /* of all queues: dumps are long */
 
 struct nl_buf { struct list node; size_t len; char data[]; };
 
@@ -29,6 +30,28 @@ struct nl_sock {
 	uint32_t dst_portid, dst_groups;
 	bool pktinfo, broadcast_error, no_enobufs, cap_ack, ext_ack, strict;
 };
+
+static _Atomic size_t total; /* bytes in all queues */
+
+static struct nl_buf *buf_new(const char *data, size_t len)
+{
+	struct nl_buf *b = atomic_fetch_add(&total, len) + len <= TOTAL_MAX ? malloc(sizeof(*b) + len) : NULL;
+
+	if (!b) {
+		atomic_fetch_sub(&total, len);
+		return NULL;
+	}
+	b->len = len;
+	memcpy(b->data, data, len);
+	return b;
+}
+
+static void buf_free(struct nl_buf *b)
+{
+	if (b)
+		atomic_fetch_sub(&total, b->len);
+	free(b);
+}
 
 static struct mutex ports_lock = MUTEX_INIT;
 static struct list ports = LIST_INIT(ports);
@@ -48,7 +71,7 @@ static int nl_create(struct task *t, int type, int protocol, struct sock **ret)
 
 	if (type != SOCK_RAW && type != SOCK_DGRAM)
 		return -ESOCKTNOSUPPORT;
-	if (protocol != NETLINK_ROUTE)
+	if (protocol != NETLINK_ROUTE && protocol != NETLINK_SOCK_DIAG)
 		return -EPROTONOSUPPORT;
 	n = calloc(1, sizeof(*n));
 	if (!n)
@@ -73,7 +96,7 @@ static void nl_release(struct sock *s)
 		struct nl_buf *b = list_first(&n->queue, struct nl_buf, node);
 
 		list_del(&b->node);
-		free(b);
+		buf_free(b);
 	}
 }
 
@@ -189,16 +212,12 @@ static int nl_getname(struct sock *s, bool peer, struct sock_addr *ret)
 /* --- answers -------------------------------------------------------------------------------------------------------- */
 
 /* A datagram for n; without room it is lost, which n hears of. */
-static void enqueue(struct nl_sock *n, const char *data, size_t len)
+static void enqueue(struct nl_sock *n, const char *data, size_t len, bool dump)
 {
-	struct nl_buf *b = malloc(sizeof(*b) + len);
+	struct nl_buf *b = buf_new(data, len);
 
-	if (b) {
-		b->len = len;
-		memcpy(b->data, data, len);
-	}
 	mutex_lock(&n->sk.lock);
-	if (b && n->queued + len <= (size_t)n->sk.opt.rcvbuf) {
+	if (b && (dump || n->queued + len <= (size_t)n->sk.opt.rcvbuf)) {
 		list_add_tail(&n->queue, &b->node);
 		n->queued += len;
 		b = NULL;
@@ -208,20 +227,20 @@ static void enqueue(struct nl_sock *n, const char *data, size_t len)
 		sock_wake_rd(&n->sk, EPOLLERR);
 	}
 	mutex_unlock(&n->sk.lock);
-	free(b);
+	buf_free(b);
 }
 
 static int nl_deliver(struct sock *s, const void *msg, size_t size)
 {
 	if (size)
-		enqueue(nl_of(s), msg, size);
+		enqueue(nl_of(s), msg, size, false);
 	return 0;
 }
 
 static void flush(struct nl_out *o)
 {
 	if (o->len)
-		enqueue(o->ctx, o->buf, o->len);
+		enqueue(o->ctx, o->buf, o->len, o->dump);
 	o->len = 0;
 }
 
@@ -254,6 +273,11 @@ void nl_attr(struct nl_out *o, uint16_t type, const void *data, size_t size)
 	o->h->nlmsg_len = (uint32_t)(o->buf + o->len - (char *)o->h);
 }
 
+void nl_end_dump(struct nl_request *rq)
+{
+	nl_begin(rq, NLMSG_DONE, NLM_F_MULTI, sizeof(int)); /* 0 */
+}
+
 /* netlink_ack(): the header of the request, and all of it with an error unless only that is wanted. */
 static void acknowledge(struct nl_request *rq, struct nl_sock *n, int err)
 {
@@ -269,6 +293,16 @@ static void acknowledge(struct nl_request *rq, struct nl_sock *n, int err)
 
 /* --- requests ---------------------------------------------------------------------------------------------------------- */
 
+static bool nothing_queued(struct nl_sock *n)
+{
+	bool none;
+
+	mutex_lock(&n->sk.lock);
+	none = n->queued == 0;
+	mutex_unlock(&n->sk.lock);
+	return none;
+}
+
 static void serve(struct nl_sock *n, struct task *t, const char *data, size_t len)
 {
 	struct nl_out out = { .flush = flush, .ctx = n };
@@ -281,8 +315,9 @@ static void serve(struct nl_sock *n, struct task *t, const char *data, size_t le
 
 		if (size < NLMSG_HDRLEN || size > len)
 			break;
+		out.dump = (rq.h->nlmsg_flags & NLM_F_DUMP) && nothing_queued(n);
 		if ((rq.h->nlmsg_flags & NLM_F_REQUEST) && rq.h->nlmsg_type >= NLMSG_MIN_TYPE)
-			r = netlink_route_request(&rq);
+			r = n->sk.protocol == NETLINK_ROUTE ? netlink_route_request(&rq) : netlink_diag_request(&rq);
 		if (r != NL_ANSWERED && (r < 0 || (rq.h->nlmsg_flags & NLM_F_ACK)))
 			acknowledge(&rq, n, r);
 		flush(&out);
@@ -417,7 +452,7 @@ static ssize_t nl_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 	mutex_unlock(&s->lock);
 	if (b)
 		r = give(n, m, b);
-	free(b);
+	buf_free(b);
 	return r;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * AF_NETLINK from the inside: netlink.c has the sockets, netlink_route.c answers NETLINK_ROUTE from the table of
- * interfaces. A request is answered when it is sent; the answers wait in the socket's queue as datagrams.
+ * interfaces, netlink_diag.c NETLINK_SOCK_DIAG from the tables of sockets. A request is answered when it is sent; the answers wait in the socket's queue as datagrams.
  */
 #ifndef EMUL_NET_NETLINK_H
 #define EMUL_NET_NETLINK_H
@@ -25,6 +25,7 @@ struct nl_out {
 	void (*flush)(struct nl_out *o); /* a datagram is complete: buf, len */
 	void *ctx;
 	size_t len;
+	bool dump;          /* all of it is wanted: SO_RCVBUF does not bound it, as Linux makes it while it is read */
 	struct nlmsghdr *h; /* the message being built */
 	__attribute__((aligned(8))) char buf[NL_DATAGRAM];
 };
@@ -38,6 +39,8 @@ static inline void nl_attr_u8(struct nl_out *o, uint16_t type, uint8_t v) { nl_a
 /* rtnetlink_rcv_msg(): 0 (an ACK if asked for), -errno, or NL_ANSWERED: a dump, which ends by itself. */
 #define NL_ANSWERED 1
 int netlink_route_request(struct nl_request *rq);
+int netlink_diag_request(struct nl_request *rq);
+void nl_end_dump(struct nl_request *rq); /* NLMSG_DONE */
 
 extern const struct sock_family netlink_family;
 

@@ -208,11 +208,6 @@ static void dump_routes(struct nl_request *rq)
 			put_route(rq, &r, NLM_F_MULTI, NULL);
 }
 
-static void end_dump(struct nl_request *rq)
-{
-	nl_begin(rq, NLMSG_DONE, NLM_F_MULTI, sizeof(int)); /* 0 */
-}
-
 /* --- one thing ------------------------------------------------------------------------------------------------------------ */
 
 static int get_link(struct nl_request *rq)
@@ -302,7 +297,7 @@ static int dump(struct nl_request *rq)
 	case RTM_GETNEIGH: break; /* none that programs could see */
 	default: return -EOPNOTSUPP;
 	}
-	end_dump(rq);
+	nl_end_dump(rq);
 	return NL_ANSWERED;
 }
 

@@ -1,98 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * /proc/net: tcp, tcp6, udp, udp6, udplite, udplite6, in the kernel's own formats (tcp4_seq_show() and kin).
- * Sockets are collected under ports_lock and looked at after it was dropped.
- */
-#include <stdlib.h>
-
-#include "emul/net/dgram.h"
+/* /proc/net: tcp, tcp6, udp, udp6, udplite, udplite6, in the kernel's own formats (tcp4_seq_show() and kin). */
+#include "emul/net/inet_list.h"
 #include "emul/net/inet_tcp.h"
 #include "emul/proc/task.h"
 #include "emul/vfs/pseudo.h"
 
 #define TCP_LINE 149 /* lines of the IPv4 tables are padded */
 #define UDP_LINE 127
-
-/* --- sockets ---------------------------------------------------------------------------------------------------------- */
-
-struct line {
-	struct inet_sock *sock; /* counted; NULL: TIME_WAIT */
-	struct port_entry e;    /* a copy */
-};
-
-struct collection { struct line *line; size_t n, cap; int family; };
-
-static void collect(const struct port_entry *e, void *arg)
-{
-	struct collection *c = arg;
-
-	if (e->family != c->family)
-		return;
-	if (c->n == c->cap) {
-		size_t cap = c->cap ? c->cap * 2 : 64;
-		struct line *l = realloc(c->line, cap * sizeof(*l));
-
-		if (!l)
-			return;
-		c->line = l;
-		c->cap = cap;
-	}
-	c->line[c->n++] = (struct line){ .sock = e->sock, .e = *e };
-	if (e->sock)
-		sock_get(&e->sock->sock);
-}
-
-struct facts {
-	struct endpoint local, remote;
-	unsigned state, tx, rx, uid, drops;
-	uint64_t inode;
-	int refs;
-};
-
-static void tcp_facts(struct inet_sock *i, struct facts *f)
-{
-	struct inet_tcp *t = container_of(i, struct inet_tcp, inet);
-
-	f->state = t->state;
-	if (t->state == TCP_LISTEN) {
-		f->rx = t->naccepted;
-		f->tx = 0;
-	} else {
-		f->tx = (unsigned)inet_tcp_outq(t);
-		f->rx = (unsigned)inet_tcp_inq(t);
-	}
-}
-
-static void udp_facts(struct inet_sock *i, struct facts *f)
-{
-	struct dgram_sock *d = container_of(i, struct dgram_sock, inet);
-
-	f->state = d->connected ? TCP_ESTABLISHED : TCP_CLOSE;
-	f->rx = (unsigned)d->rq_bytes;
-	f->drops = d->drops;
-}
-
-static void look(const struct line *l, struct facts *f)
-{
-	struct inet_sock *i = l->sock;
-
-	*f = (struct facts){ .local = { .ip = l->e.local, .port = l->e.port }, .remote = { .ip = l->e.remote, .port = l->e.rport },
-			     .state = l->e.tw_state, .refs = 1 };
-	if (!l->e.cpprev)
-		f->remote.ip = l->e.family == AF_INET ? addr_any4 : addr_any6;
-	if (!i) {
-		f->refs = 3;
-		return;
-	}
-	f->uid = i->sock.uid;
-	f->inode = i->sock.file.anon_ino;
-	inet_lock(i);
-	if (l->e.proto == PORT_TCP)
-		tcp_facts(i, f);
-	else
-		udp_facts(i, f);
-	inet_unlock(i);
-}
 
 static void put_addr(struct seq *out, int family, const struct endpoint *e)
 {
@@ -111,16 +25,18 @@ static void pad(struct seq *out, size_t from, size_t width)
 	seq_puts(out, "\n");
 }
 
-static void put_line(struct seq *out, unsigned n, const struct line *l)
+static void put_line(struct seq *out, unsigned n, const struct inet_line *l)
 {
 	size_t from = out->len;
 	bool tcp = l->e.proto == PORT_TCP, four = l->e.family == AF_INET;
-	struct facts f;
+	struct inet_facts f;
 
-	look(l, &f);
+	inet_list_look(l, &f);
 	seq_printf(out, tcp ? "%4u: " : "%5u: ", n);
 	put_addr(out, l->e.family, &f.local);
 	put_addr(out, l->e.family, &f.remote);
+	if (tcp && f.state == TCP_LISTEN)
+		f.tx = 0;
 	seq_printf(out, "%02X %08X:%08X %02X:%08lX %08X %5u %8d %llu %d %016lx", f.state, f.tx, f.rx, l->sock ? 0 : 3, 0ul, 0, f.uid, 0,
 		   (unsigned long long)f.inode, f.refs, 0ul);
 	if (!tcp)
@@ -140,19 +56,16 @@ static int show_sockets(struct seq *out, enum port_proto proto, int family)
 		  "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   "
 		  "uid  timeout inode ref pointer drops" },
 	};
-	struct collection c = { .family = family };
+	struct inet_list c;
 	bool udp = proto != PORT_TCP, six = family == AF_INET6;
 	size_t from = out->len;
 
 	seq_puts(out, head[udp][six]);
 	pad(out, from, six ? 0 : udp ? UDP_LINE : TCP_LINE);
-	ports_each(proto, collect, &c);
-	for (size_t i = 0; i < c.n; i++) {
+	inet_list_make(&c, proto, family);
+	for (size_t i = 0; i < c.n; i++)
 		put_line(out, (unsigned)i, &c.line[i]);
-		if (c.line[i].sock)
-			sock_put(&c.line[i].sock->sock);
-	}
-	free(c.line);
+	inet_list_free(&c);
 	return 0;
 }
 
