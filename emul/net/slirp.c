@@ -3,10 +3,13 @@
  * --net user: libslirp makes of eth0's frames ordinary sockets of the host: 10.0.2.2 is the host's loopback, 10.0.2.3 its resolver,
  * everything else goes out as if vmrun itself had asked. No privileges are needed.
  *
+ * The library is loaded with its first use: with glib behind it, every start of a program would pay for it.
+ *
  * libslirp belongs to one thread, which sleeps in poll(2) on its sockets and on `kick`; frames for it stand in a queue.
  */
 /* host syscalls: eventfd2 poll socket bind listen accept connect sendto recvfrom setsockopt getsockopt clone3 */
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -26,10 +29,15 @@
 #include "emul/net/route.h"
 
 #define QUEUE_MAX 1024 /* frames; then the guest's are dropped, as on a wire */
+#define LIBRARY "libslirp.so.0" /* Debian: libslirp0 */
 #define IDLE_MS 1000   /* libslirp's own bound on a sleep: it means nothing if there is no socket */
 
 struct frame { struct list node; size_t len; unsigned char data[]; };
 
+/* What is used of it, with the types of its header. */
+#define FUNCTIONS(F) F(slirp_new) F(slirp_cleanup) F(slirp_input) F(slirp_pollfds_fill) F(slirp_pollfds_poll) F(slirp_add_hostfwd)
+#define POINTER(name) __typeof__(name) *name;
+static struct { FUNCTIONS(POINTER) } lib; /* constant once loaded */
 static Slirp *slirp;            /* only its thread, once that runs */
 static pthread_t thread;
 static _Atomic bool stopping;
@@ -44,6 +52,28 @@ static void wake(void)
 
 	if (write(kick, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_warn("user network: %s", strerror(errno));
+}
+
+static int load(char *why, size_t size)
+{
+	void *so = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	const char *missing = NULL;
+
+	if (!so) {
+		snprintf(why, size, "it needs libslirp (Debian's package libslirp0): %s", dlerror());
+		return -ENOENT;
+	}
+	/* POSIX: a function's address may be stored through a void pointer's place. */
+#define FIND(name)                                          \
+	*(void **)&lib.name = dlsym(so, #name);             \
+	if (!lib.name && !missing)                          \
+		missing = #name;
+	FUNCTIONS(FIND)
+	if (!missing)
+		return 0;
+	snprintf(why, size, "%s has no %s", LIBRARY, missing);
+	dlclose(so);
+	return -ENOENT;
 }
 
 /* --- what libslirp asks of us ------------------------------------------------------------------------------------- */
@@ -168,7 +198,7 @@ static void feed(void)
 		struct frame *f = list_first(&frames, struct frame, node);
 
 		list_del(&f->node);
-		slirp_input(slirp, f->data, (int)f->len);
+		lib.slirp_input(slirp, f->data, (int)f->len);
 		free(f);
 	}
 }
@@ -183,13 +213,13 @@ static void turn(struct polls *ps)
 	ps->n = 0;
 	if (add_poll(kick, SLIRP_POLL_IN, ps) < 0)
 		return;
-	slirp_pollfds_fill(slirp, &timeout, add_poll, ps);
+	lib.slirp_pollfds_fill(slirp, &timeout, add_poll, ps);
 	idle = ps->n == 1 && timeout >= IDLE_MS;
 	n = poll(ps->p, ps->n, idle ? -1 : (int)timeout);
 	if (ps->p[0].revents & POLLIN && read(kick, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_warn("user network: %s", strerror(errno));
 	feed();
-	slirp_pollfds_poll(slirp, n < 0, revents_of, ps);
+	lib.slirp_pollfds_poll(slirp, n < 0, revents_of, ps);
 }
 
 static void *run(void *arg)
@@ -238,7 +268,7 @@ static int publish(const struct net_config *cfg, char *why, size_t size)
 		const struct net_publish *p = &cfg->publish[i];
 		struct in_addr host = { htonl(p->host_addr) };
 
-		if (slirp_add_hostfwd(slirp, p->udp, host, p->host_port, guest, p->guest_port) < 0) {
+		if (lib.slirp_add_hostfwd(slirp, p->udp, host, p->host_port, guest, p->guest_port) < 0) {
 			int e = errno;
 
 			snprintf(why, size, "cannot publish port %u: %s", p->host_port, strerror(e ? e : EADDRINUSE));
@@ -264,15 +294,17 @@ static int start_thread(void)
 static int slirp_start(const struct net_config *cfg, char *why, size_t size)
 {
 	SlirpConfig sc = { .version = 4, .in_enabled = true, .if_mtu = ETH_MTU, .if_mru = ETH_MTU, .disable_dhcp = true };
-	int r;
+	int r = load(why, size);
 
+	if (r < 0)
+		return r;
 	sc.vnetwork.s_addr = htonl(ETH_ADDR4 & 0xffffff00u);
 	sc.vnetmask.s_addr = htonl(0xffffff00u);
 	sc.vhost.s_addr = htonl(ETH_GATEWAY4);
 	sc.vnameserver.s_addr = htonl(ETH_DNS4);
 	sc.vdhcp_start.s_addr = htonl(ETH_ADDR4);
 	kick = (int)HOST(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-	slirp = kick < 0 ? NULL : slirp_new(&sc, &callbacks, NULL);
+	slirp = kick < 0 ? NULL : lib.slirp_new(&sc, &callbacks, NULL);
 	if (!slirp) {
 		snprintf(why, size, "libslirp does not start");
 		return -ENOMEM;
@@ -281,7 +313,7 @@ static int slirp_start(const struct net_config *cfg, char *why, size_t size)
 	if (r == 0 && (r = start_thread()) < 0)
 		snprintf(why, size, "no thread: %s", strerror(-r));
 	if (r < 0) {
-		slirp_cleanup(slirp);
+		lib.slirp_cleanup(slirp);
 		slirp = NULL;
 	}
 	return r;
@@ -292,7 +324,7 @@ static void slirp_stop(void)
 	atomic_store(&stopping, true);
 	wake();
 	pthread_join(thread, NULL);
-	slirp_cleanup(slirp);
+	lib.slirp_cleanup(slirp);
 }
 
 const struct eth_backend slirp_backend = { .name = "user", .start = slirp_start, .send = slirp_send, .stop = slirp_stop };

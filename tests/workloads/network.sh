@@ -12,6 +12,15 @@ import socket
 l = socket.create_server((\"127.0.0.1\", 0)); socket.create_connection(l.getsockname()).close()
 try: socket.create_connection((\"10.0.2.2\", 1), 5); raise SystemExit(1)
 except OSError as e: raise SystemExit(e.errno != 101)'"
+without_libslirp() {
+	mkdir -p "$scratch/lib"; echo nothing > "$scratch/lib/libslirp.so.0"
+	LD_LIBRARY_PATH=$scratch/lib timeout 60 "$VMRUN" --new --net user $PY -c '
+import socket
+try: socket.create_connection(("10.0.2.2", 1), 5); raise SystemExit(1)
+except OSError as e: raise SystemExit(e.errno != 101)' 2> "$scratch/err" || return 1
+	grep -q -- '--net user: it needs libslirp' "$scratch/err"
+}
+holds user-without-libslirp without_libslirp
 holds wrong-kind sh -c "'$VMRUN' --net bridge true 2>&1 | grep -q 'give tap, tap=NAME, user or loopback'"
 holds wrong-port sh -c "'$VMRUN' --publish 70000:1 true 2>&1 | grep -q publish"
 
