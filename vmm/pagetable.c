@@ -59,8 +59,11 @@ gpa_t table_alloc(struct machine *m)
 	} else {
 		void *hva;
 
-		if (m->table_next == m->table_end && memory_grow(&m->platform, TABLE_CHUNK, &m->table_next, &hva) == 0)
+		if (m->table_next == m->table_end && memory_grow(&m->platform, TABLE_CHUNK, &m->table_next, &hva) == 0) {
 			m->table_end = m->table_next + TABLE_CHUNK;
+			/* Most programs have a few tables; and flushing one would split a huge page of them. */
+			madvise(hva, TABLE_CHUNK, MADV_NOHUGEPAGE);
+		}
 		if (m->table_next < m->table_end) {
 			t = m->table_next;
 			m->table_next += PAGE_SIZE;

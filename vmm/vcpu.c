@@ -352,6 +352,15 @@ static bool cpuid_bit(struct machine *m, uint32_t function, char reg, int bit)
 	return false;
 }
 
+/* Of the hardware kind, the gate's pages are no more the program's, as they were for the probe. */
+static void take_back_gate(struct vcpu *v)
+{
+	for (int i = 0; i < VCPU_PAGES; i++)
+		memory_zap(v->m, v->pages[i], PAGE_SIZE);
+	memory_zap(v->m, v->m->gate_page, PAGE_SIZE);
+	memory_flush_tables(v->m);
+}
+
 int vcpus_init(struct machine *m, char *err, size_t err_size)
 {
 	struct vcpu *v;
@@ -379,11 +388,8 @@ int vcpus_init(struct machine *m, char *err, size_t err_size)
 		r = kernel_map_gate(v);
 	}
 	if (r == 0) {
-		/* The probe's page and gate were the program's to execute. */
-		for (int i = 0; i < VCPU_PAGES; i++)
-			memory_zap(m, v->pages[i], PAGE_SIZE);
-		memory_zap(m, m->gate_page, PAGE_SIZE);
-		memory_flush_tables(m);
+		if (m->hardware)
+			take_back_gate(v);
 		r = vcpu_init_state(v);
 		v->run->kvm_dirty_regs = 0;
 	}
