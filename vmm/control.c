@@ -28,6 +28,7 @@
 #define CALLER_STACK ((size_t)256 << 10)
 #define FIRST_CALL_MS 5000  /* whoever started us calls at once */
 #define STOP_MS 5000
+#define STOP_MAX_MS 600000
 #define STOP_STEP_MS 10
 
 struct server {
@@ -166,9 +167,9 @@ static void signal_all(int sig)
 	}
 }
 
-static bool wait_empty(void)
+static bool wait_empty(int wait_ms)
 {
-	for (int ms = 0; ms < STOP_MS; ms += STOP_STEP_MS) {
+	for (int ms = 0; ms < wait_ms; ms += STOP_STEP_MS) {
 		if (tasks_count() == 0)
 			return true;
 		usleep(STOP_STEP_MS * 1000);
@@ -197,18 +198,38 @@ static void end_stop(struct server *s, bool done)
 static void do_stop(struct caller *c, const struct wire_message *m)
 {
 	char text[160];
+	json_int_t wait_ms = wire_int(m, "wait_ms", STOP_MS);
 	bool force = wire_bool(m, "force"), done;
 
+	wait_ms = MAX(0, MIN(wait_ms, STOP_MAX_MS));
 	begin_stop(c->s);
 	signal_all(force ? SIGKILL : SIGTERM);
 	if (!force)
 		signal_all(SIGCONT);
-	done = wait_empty();
+	done = wait_empty((int)wait_ms);
 	if (!done)
-		snprintf(text, sizeof(text), "%u threads still run %d s after %s%s", tasks_count(), STOP_MS / 1000,
+		snprintf(text, sizeof(text), "%u threads still run %g s after %s%s", tasks_count(), (double)wait_ms / 1000,
 			 force ? "SIGKILL" : "SIGTERM", force ? "" : ": see vmctl ps, or stop --force");
 	answer(c, done ? json_object() : error_text(text));
 	end_stop(c->s, done);
+}
+
+/* Until whoever holds the instance lets go of it; nothing that it started is left then. */
+static void do_hold(struct caller *c)
+{
+	struct wire_message m;
+
+	if (!begin_run(c->s)) {
+		answer(c, json_pack("{s:s}", "event", "retry"));
+		return;
+	}
+	answer(c, json_pack("{s:s, s:i}", "event", "held", "pid", (int)getpid()));
+	while (wire_recv(c->fd, &m, -1) == 0)
+		wire_message_fini(&m);
+	begin_stop(c->s);
+	signal_all(SIGKILL);
+	end_stop(c->s, wait_empty(STOP_MS));
+	end_run(c->s);
 }
 
 /* --- options that callers repeat ----------------------------------------------------------------------------------- */
@@ -287,6 +308,8 @@ static void serve(struct caller *c)
 	op = wire_text(&m, "op");
 	if (op && !strcmp(op, "run"))
 		do_run(c, &m);
+	else if (op && !strcmp(op, "hold"))
+		do_hold(c);
 	else if (op && !strcmp(op, "ps"))
 		do_ps(c);
 	else if (op && !strcmp(op, "stats"))

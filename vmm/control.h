@@ -3,16 +3,18 @@
  * The instance that others join: boots it and serves its socket until the last process has ended. What is asked, by the "op" of
  * the first message of a connection (wire.h):
  *
- *   run   {argc, envc, numbers, terminal, controlled, has_shell, umask, uid, gid, given}; blob: the caller's directory, --cwd, arguments and
+ *   run   {argc, envc, numbers, terminal, controlled, has_shell, stays, umask, uid, gid, given}; blob: the caller's directory, --cwd, arguments and
  *         environment, each ended by NUL; descriptors: as `numbers` says, then the terminal. Answers with an event: "retry" (it
  *         is ending: start another), "error" {status, text}, or "started" {pid}. Then it goes on, see events below.
  *   ps    -> {processes: [...]}      stats -> {...}, report.h
- *   kill  {pid, signal} -> {}        stop {force} -> {}
+ *   kill  {pid, signal} -> {}        stop {force, wait_ms} -> {}
+ *   hold  -> event "held" {pid: the instance's process}: it goes on without programs, and is over, with all that runs in it, when
+ *         this connection is closed
  *
- * Answers to the last four are {error: text} if it went wrong. While a program runs, the caller may say signal {signal, front},
+ * Answers but of run and hold are {error: text} if it went wrong. While a program runs, the caller may say signal {signal, front},
  * enter {input, host_processes}, leave (answered by "left"), size {rows, cols, width, height}; and hears of "wants-terminal",
  * "stopped" {signal}, "reading" {yes}, "exited" {status}. When the caller's end of the connection goes away, the program has
- * lost its terminal: SIGHUP.
+ * lost its terminal: SIGHUP, unless it was started with `stays`.
  *
  * A caller that does not answer holds up nobody: each has a thread of its own.
  */

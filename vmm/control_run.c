@@ -260,5 +260,5 @@ void control_run(struct instance *in, int fd, pid_t pid, struct wire_message *m)
 	r.con = program_console(r.p);
 	tell(&r, json_pack("{s:s, s:i}", "event", "started", "pid", (int)program_pid(r.p)));
 	follow(&r);
-	program_leave(r.p, true);
+	program_leave(r.p, !wire_bool(m, "stays"));
 }

@@ -25,7 +25,6 @@
 #include "vmm/platform_kvm.h"
 #include "vmm/program.h"
 
-
 int instance_fail(struct instance_error *err, int status, const char *fmt, ...)
 {
 	va_list ap;
@@ -84,7 +83,7 @@ static int boot_tasks(struct instance *in, const struct instance_config *cfg, st
 	env->on_first_stop = program_stopped;
 	env->on_idle = idle;
 	env->outlives_first = cfg->outlives_programs;
-	env->max_tasks = 4096;
+	env->max_tasks = (int)(cfg->max_threads ? cfg->max_threads : INSTANCE_MAX_THREADS);
 	if (sched_getaffinity(0, sizeof(env->cpus), &env->cpus) < 0)
 		CPU_SET(0, &env->cpus);
 	if (tasks_boot(env) < 0 || net_boot(env, &cfg->net) < 0)

@@ -12,6 +12,8 @@
 
 #include "emul/net/netconf.h"
 
+#define INSTANCE_MAX_THREADS 4096
+
 struct instance;
 
 /* A host directory or file shown inside. */
@@ -23,6 +25,7 @@ struct instance_volume {
 
 struct instance_config {
 	uint64_t memory;          /* bytes of guest memory; 0: a quarter of the host's */
+	unsigned max_threads;     /* of all its processes together; 0: INSTANCE_MAX_THREADS */
 	const char *rootfs;       /* host directory seen as "/" (below memory, never changed); NULL: the host's "/" */
 	const char *host_cwd;     /* a directory shown for real from the beginning; NULL: none */
 	const struct instance_volume *volumes;

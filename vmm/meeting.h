@@ -5,7 +5,7 @@
  *
  *   NAME.sock  the instance listens here; without anybody behind it, it is what a killed instance left
  *   NAME.lock  flock(2)ed by who makes or removes NAME.sock; it stays, so that all lock the same file
- *   NAME.log   what the instance had to say
+ *   NAME.log   what the instance had to say, at most LOG_MAX bytes, and as much before that in NAME.log.1
  */
 #ifndef VMM_MEETING_H
 #define VMM_MEETING_H

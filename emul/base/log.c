@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages to the VMM's stderr copy; log.h says who may use them. */
-/* host syscalls: write */
+/* host syscalls: write fstat rename openat dup3 close */
 #include "emul/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "emul/base/mutex.h"
+
 
 unsigned log_mask;
 bool log_verbose;
 static int log_fd = 2;
+
+#define FOLLOW_MAX 4
+static struct mutex bound_lock = MUTEX_INIT;
+static struct { const char *file; unsigned long max; int also[FOLLOW_MAX]; unsigned nalso; } bound; /* constant once set */
 
 static const char *const category_text[LOG_NCATEGORIES] = {
 #define LOG_TEXT(name, text) [LOG_##name] = text,
@@ -55,6 +64,41 @@ void log_set_fd(int fd)
 	log_fd = fd;
 }
 
+void log_bound(const char *file, unsigned long max, const int *also, unsigned n)
+{
+	for (unsigned i = 0; i < n && i < FOLLOW_MAX; i++)
+		bound.also[bound.nalso++] = also[i];
+	bound.max = max;
+	bound.file = file;
+}
+
+/* The other descriptors' writers add to the same file: its size is asked, not counted. */
+static void begin_anew(void)
+{
+	char old[4096];
+	int fd;
+
+	if (snprintf(old, sizeof(old), "%s.1", bound.file) >= (int)sizeof(old) || rename(bound.file, old) < 0)
+		return;
+	fd = open(bound.file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	dup3(fd, log_fd, O_CLOEXEC);
+	for (unsigned i = 0; i < bound.nalso; i++)
+		dup2(fd, bound.also[i]);
+	close(fd);
+}
+
+static void keep_bound(size_t more)
+{
+	struct stat st;
+
+	mutex_lock(&bound_lock);
+	if (fstat(log_fd, &st) == 0 && S_ISREG(st.st_mode) && (unsigned long)st.st_size + more > bound.max)
+		begin_anew();
+	mutex_unlock(&bound_lock);
+}
+
 void log_write(const char *prefix, const char *fmt, ...)
 {
 	int saved = errno;
@@ -70,6 +114,8 @@ void log_write(const char *prefix, const char *fmt, ...)
 		m = 0;
 	n = n + m < (int)sizeof(line) - 2 ? n + m : (int)sizeof(line) - 2; /* a long one is cut */
 	line[n++] = '\n';
+	if (bound.file)
+		keep_bound((size_t)n);
 	if (write(log_fd, line, n) < 0)
 		(void)0; /* nowhere left to complain */
 	errno = saved;

@@ -23,6 +23,11 @@ extern bool log_verbose;
 /* "futex,signal", "all": 0, or -EINVAL on an unknown word. */
 int log_set_categories(const char *list);
 void log_set_fd(int fd); /* default 2; duplicated by the caller, so that guests cannot close it */
+/*
+ * The log's descriptor is file, which is to stay below max bytes: then it is renamed to file.1, over an older one, and begun anew.
+ * also[0..n): other descriptors that are to follow it. The name stays the caller's.
+ */
+void log_bound(const char *file, unsigned long max, const int *also, unsigned n);
 void log_write(const char *prefix, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool log_first_time(_Atomic bool *seen);
 

@@ -54,7 +54,9 @@ int complain(int status, const char *text);
 /* Ends as if sigfd's next signal had come without us taking it; returns if there is none. */
 void die_of_signal(int sigfd);
 
-/* start.c: a connection to the instance, which is started if there is none. -1: err. *ret_started: it was. */
+/* start.c: --serve. Returns only if it cannot be. */
+int serve_instance(const struct options *o);
+/* a connection to the instance, which is started if there is none. -1: err. *ret_started: it was. */
 int join_instance(const struct options *o, bool *ret_started, char *err, unsigned long err_size);
 
 #endif

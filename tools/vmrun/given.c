@@ -51,6 +51,8 @@ json_t *options_given(const struct options *o)
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)o->cfg.memory);
 		put(r, "--memory", text);
 	}
+	if (o->cfg.max_threads)
+		json_object_set_new(r, "--max-threads", json_sprintf("%u", o->cfg.max_threads));
 	put(r, "--rootfs", o->cfg.rootfs);
 	put(r, "--pcap", net->pcap);
 	put(r, "--no-rewrite", o->cfg.no_rewrite ? "yes" : NULL);

@@ -14,6 +14,7 @@
 #include "emul/base/log.h"
 #include "tools/vmrun/front.h"
 #include "tools/vmrun/terminal.h"
+#include "vmm/client.h"
 #include "vmm/wire.h"
 
 #define RETRIES 200
@@ -36,7 +37,7 @@ static void say(struct front *f, json_t *what)
 
 static void hand_signal(struct front *f, int sig, bool front)
 {
-	say(f, json_pack("{s:s, s:i, s:b}", "op", "signal", "signal", sig, "front", front));
+	client_signal(f->news_fd, sig, front);
 }
 
 static void enter(struct front *f, bool input, bool host_processes)
@@ -52,35 +53,36 @@ static void resize(struct front *f, const struct winsize *ws)
 
 /* --- what is heard ------------------------------------------------------------------------------------------- */
 
-/* One message into j->heard. false: it was "left", or there is nobody. */
+/* One event into j->heard. false: it was "left", or there is nobody. */
 static bool hear(struct joined *j, int wait_ms)
 {
-	struct wire_message m;
-	const char *event;
-	bool more = true;
-	int r = wire_recv(j->front.news_fd, &m, wait_ms);
+	struct client_event e;
 
-	if (r < 0) {
-		j->heard.lost |= r != -ETIMEDOUT;
+	client_hear(j->front.news_fd, wait_ms, &e);
+	switch (e.what) {
+	case CLIENT_NOTHING:
+	case CLIENT_LEFT:
 		return false;
-	}
-	event = wire_text(&m, "event");
-	if (!event) {
+	case CLIENT_LOST:
 		j->heard.lost = true;
-	} else if (!strcmp(event, "wants-terminal")) {
+		return false;
+	case CLIENT_WANTS_TERMINAL:
 		j->heard.wants_terminal = true;
-	} else if (!strcmp(event, "stopped")) {
-		j->heard.stopped = (int)wire_int(&m, "signal", 0);
-	} else if (!strcmp(event, "reading")) {
-		j->reading = wire_bool(&m, "yes");
-	} else if (!strcmp(event, "exited")) {
+		break;
+	case CLIENT_STOPPED:
+		j->heard.stopped = e.number;
+		break;
+	case CLIENT_READING:
+		j->reading = e.number;
+		break;
+	case CLIENT_EXITED:
 		j->heard.ended = true;
-		j->heard.status = (int)wire_int(&m, "status", 0);
-	} else if (!strcmp(event, "left")) {
-		more = false;
+		j->heard.status = e.number;
+		break;
+	default:
+		break;
 	}
-	wire_message_fini(&m);
-	return more && !j->heard.lost;
+	return true;
 }
 
 static struct front_news news(struct front *f)
@@ -115,16 +117,10 @@ static bool reading(struct front *f)
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
 
-struct request {
-	json_t *numbers;
-	int fds[WIRE_MAX_FDS];
-	unsigned nfds;
-	char *blob;
-	size_t len;
-};
+struct descriptors { int fds[WIRE_MAX_FDS]; unsigned n; };
 
 /* What is open without close-on-exec, as execve would hand on. */
-static int collect_descriptors(struct request *rq, int console)
+static int collect_descriptors(struct descriptors *ret)
 {
 	DIR *d = opendir("/proc/self/fd");
 	struct dirent *e;
@@ -138,55 +134,16 @@ static int collect_descriptors(struct request *rq, int console)
 		flags = fcntl(fd, F_GETFD);
 		if (flags < 0 || (flags & FD_CLOEXEC))
 			continue;
-		if (rq->nfds == WIRE_MAX_FDS - 1) {
+		if (ret->n == WIRE_MAX_FDS - 1) {
 			errno = EMFILE;
 			r = -1;
 		} else {
-			rq->fds[rq->nfds++] = fd;
-			r = json_array_append_new(rq->numbers, json_integer(fd));
+			ret->fds[ret->n++] = fd;
 		}
 	}
 	if (d)
 		closedir(d);
-	if (console >= 0)
-		rq->fds[rq->nfds++] = console;
 	return r;
-}
-
-static void put_string(FILE *f, const char *s)
-{
-	fwrite(s ? s : "", 1, s ? strlen(s) + 1 : 1, f);
-}
-
-static int put_strings(FILE *f, char **v)
-{
-	int n = 0;
-
-	for (; v[n]; n++)
-		put_string(f, v[n]);
-	return n;
-}
-
-static json_t *build(const struct options *o, struct request *rq)
-{
-	const struct program_config *p = &o->program;
-	FILE *f = open_memstream(&rq->blob, &rq->len);
-	json_t *json;
-	int argc, envc;
-
-	if (!f)
-		return NULL;
-	put_string(f, p->host_cwd);
-	put_string(f, p->cwd);
-	argc = put_strings(f, p->argv);
-	envc = put_strings(f, p->envp);
-	if (fclose(f))
-		return NULL;
-	json = json_pack("{s:s, s:i, s:i, s:i, s:O, s:b, s:b, s:b, s:i, s:o}", "op", "run", "version", WIRE_VERSION, "argc", argc, "envc", envc, "numbers",
-			 rq->numbers, "terminal", p->console >= 0, "controlled", p->controlled, "has_shell", p->has_shell, "umask", (int)p->umask, "given", options_given(o));
-	if (json && p->has_user)
-		json_object_update_new(json, json_pack("{s:I, s:I}", "uid", (json_int_t)p->uid, "gid", (json_int_t)p->gid));
-	return json;
 }
 
 /* --- running -------------------------------------------------------------------------------------------------------- */
@@ -197,31 +154,23 @@ enum outcome { STARTED, REFUSED, AGAIN };
 static enum outcome await_start(int fd, int sigfd, struct instance_error *err)
 {
 	struct pollfd p[2] = { { .fd = fd, .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
-	enum outcome out = AGAIN;
-	struct wire_message m;
-	const char *event, *text;
+	struct client_event e;
 
 	while (poll(p, 2, -1) < 0 || !p[0].revents)
 		die_of_signal(sigfd);
-	if (wire_recv(fd, &m, 0) < 0)
+	client_hear(fd, 0, &e);
+	if (e.what == CLIENT_STARTED)
+		return STARTED;
+	if (e.what != CLIENT_REFUSED)
 		return AGAIN;
-	event = wire_text(&m, "event");
-	text = wire_text(&m, "text");
-	if (event && !strcmp(event, "started")) {
-		out = STARTED;
-	} else if (event && !strcmp(event, "error")) {
-		err->status = (int)wire_int(&m, "status", STATUS_VMRUN);
-		snprintf(err->text, sizeof(err->text), "%s", text ? text : "the instance refuses");
-		out = REFUSED;
-	}
-	wire_message_fini(&m);
-	return out;
+	err->status = e.number;
+	snprintf(err->text, sizeof(err->text), "%s", e.text);
+	return REFUSED;
 }
 
-static enum outcome try(struct options *o, struct request *rq, int sigfd, int *ret_fd, struct instance_error *err)
+static enum outcome try(struct options *o, int sigfd, int *ret_fd, struct instance_error *err)
 {
 	bool started;
-	json_t *json;
 	int fd = join_instance(o, &started, err->text, sizeof(err->text)), r;
 	enum outcome out;
 
@@ -229,9 +178,7 @@ static enum outcome try(struct options *o, struct request *rq, int sigfd, int *r
 		return REFUSED;
 	if (log_verbose)
 		log_write("note", "%s instance '%s'", started ? "started" : "joined", options_name(o));
-	json = build(o, rq);
-	r = wire_send(fd, json, rq->blob, rq->len, rq->fds, rq->nfds);
-	free(steal(rq->blob));
+	r = client_request(fd, &o->program, false, options_given(o));
 	if (r == -E2BIG || r == -ENOMEM) {
 		snprintf(err->text, sizeof(err->text), "%s", strerror(-r));
 		close(fd);
@@ -250,18 +197,20 @@ int joined_run(struct options *o, int sigfd)
 	static const struct front_ops ops = { news, hand_signal, enter, leave, resize, reading };
 	struct instance_error err = { .status = STATUS_VMRUN, .text = "the instance ends and does not start again: see vmctl logs" };
 	struct joined j = { .front = { .ops = &ops, .has_shell = o->program.has_shell, .has_terminal = o->program.console >= 0 } };
-	struct request rq = { .numbers = json_array() };
+	struct descriptors own = { .n = 0 };
 	enum outcome out = AGAIN;
 	int status;
 
-	if (!rq.numbers || collect_descriptors(&rq, o->program.console) < 0) {
+	if (collect_descriptors(&own) < 0) {
 		snprintf(err.text, sizeof(err.text), "cannot hand on open descriptors: %s", strerror(errno));
 		return complain(STATUS_VMRUN, err.text);
 	}
+	o->program.fds = o->program.numbers = own.fds;
+	o->program.nfds = own.n;
 	for (int i = 0; i < RETRIES && out == AGAIN; i++) {
 		if (i > 1)
 			usleep(RETRY_US);
-		out = try(o, &rq, sigfd, &j.front.news_fd, &err);
+		out = try(o, sigfd, &j.front.news_fd, &err);
 	}
 	if (out != STARTED)
 		return complain(err.status, err.text);

@@ -131,6 +131,12 @@ int main(int argc, char **argv)
 	}
 	if (o.stats)
 		stats_enable();
+	if (o.serve) {
+		static char cwd[4096];
+
+		o.program.host_cwd = getcwd(cwd, sizeof(cwd)) && cwd[0] == '/' ? cwd : NULL;
+		return serve_instance(&o);
+	}
 	o.program.envp = build_environment(&o);
 	if (!o.program.envp)
 		return complain(STATUS_VMRUN, "out of memory");

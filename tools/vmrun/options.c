@@ -157,6 +157,30 @@ static int set_env(struct options *o, const char *v, char *err, unsigned long n)
 	return 0;
 }
 
+static int set_max_threads(struct options *o, const char *v, char *err, unsigned long n)
+{
+	uint32_t max;
+	const char *rest;
+
+	if (!id_parse(v, '\0', &max, &rest) || max < 1 || max > 4096)
+		return bad(err, n, "--max-threads", v, "give a number from 1 to 4096");
+	o->cfg.max_threads = max;
+	return 0;
+}
+
+static int set_serve(struct options *o, const char *v, char *err, unsigned long n)
+{
+	uint32_t fd, log = 0;
+	const char *rest, *end = NULL;
+
+	if (!id_parse(v, ':', &fd, &rest) || (rest && (!id_parse(rest, '\0', &log, &end) || end)) || fd > 65535 || log > 65535)
+		return bad(err, n, "--serve", v, "give descriptors: FD or FD:LOG");
+	o->serve = true;
+	o->serve_fd = (int)fd;
+	o->serve_log = rest ? (int)log : -1;
+	return 0;
+}
+
 static int set_strace(struct options *o, const char *v, char *err, unsigned long n)
 {
 	o->strace = true;
@@ -187,6 +211,7 @@ static int set_no_rewrite(struct options *o, const char *v, char *err, unsigned 
 
 static const struct option_row table[] = {
 	{ "memory", 'm', "SIZE", "memory of the instance, e.g. 512M (default: a quarter of the host's)", set_memory },
+	{ "max-threads", 0, "N", "how many threads its processes may have together (default: 4096)", set_max_threads },
 	{ "rootfs", 0, "DIR", "a host directory as \"/\"; changes stay in memory (default: the host's \"/\")", set_rootfs },
 	{ "volume", 'v', "HOST:GUEST[:ro]", "show a host directory inside, writable unless :ro; repeatable", set_volume },
 	{ "cwd", 'C', "DIR", "working directory inside (default: the caller's)", set_cwd },
@@ -197,6 +222,7 @@ static const struct option_row table[] = {
 	{ "pcap", 0, "FILE", "write what passes the network interface to FILE (tcpdump's format)", set_pcap },
 	{ "name", 'n', "NAME", "the instance to join, or to start (default: \"default\")", set_name },
 	{ "new", 0, NULL, "a private instance that ends with its program", set_fresh },
+	{ "serve", 0, "FD[:LOG]", "be an instance without a program, whose socket listens at FD: for libvmrun", set_serve },
 	{ "no-rewrite", 0, NULL, "leave `syscall` instructions of programs as they are", set_no_rewrite },
 	{ "strace", 0, "[FILE]", "print system calls in strace(1)'s form to stderr, or to FILE", set_strace },
 	{ "stats", 0, NULL, "at the end print calls, errors, time and exits", set_stats },
@@ -293,7 +319,7 @@ int options_parse(int argc, char **argv, struct options *o, char *err, unsigned 
 		return -1;
 	}
 	o->program.argv = argv + i;
-	if (i == argc && !o->show_help && !o->show_version && !o->show_syscalls) {
+	if (i == argc && !o->show_help && !o->show_version && !o->show_syscalls && !o->serve) {
 		snprintf(err, err_size, "no program given: usage: vmrun [OPTION...] PROGRAM [ARG...]; see vmrun --help");
 		return -1;
 	}

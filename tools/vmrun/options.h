@@ -27,6 +27,8 @@ struct options {
 	const char *env[VMRUN_MAX_ENV]; /* NAME=VALUE to set, NAME to drop */
 	unsigned nenv;
 	bool strace, stats, verbose, fresh;
+	bool serve;            /* be the instance, of a library that listens at: */
+	int serve_fd, serve_log; /* -1: the log is the usual file */
 	const char *strace_file, *debug;
 	bool show_help, show_version, show_syscalls;
 };

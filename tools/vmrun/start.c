@@ -17,9 +17,12 @@
 
 #include "emul/base/auto.h"
 #include "emul/base/err.h"
+#include "emul/base/types.h"
 #include "emul/base/log.h"
 #include "tools/vmrun/front.h"
 #include "vmm/control.h"
+
+#define LOG_MAX (8ul << 20) /* and as much in NAME.log.1 */
 
 static void default_signals(void)
 {
@@ -35,13 +38,19 @@ static void default_signals(void)
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Nothing of the caller's stays open: who waits for the end of its pipes must not wait for us. Returns the new listen_fd. */
-static int own_descriptors(const struct meeting *m, int listen_fd)
+/*
+ * Nothing of the caller's stays open: who waits for the end of its pipes must not wait for us. out: where the log goes; -1: to its
+ * file. Returns the new listen_fd.
+ */
+static int own_descriptors(const struct meeting *m, int listen_fd, int out)
 {
 	enum { LOG = 3, LISTEN, OURS };
+	static const int also[] = { 1, 2 };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int out = open(m->log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	bool file = out < 0;
 
+	if (file)
+		out = open(m->log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	null = fcntl(null, F_DUPFD_CLOEXEC, OURS); /* out of the way */
 	out = fcntl(out, F_DUPFD_CLOEXEC, OURS);
 	listen_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, OURS);
@@ -56,10 +65,13 @@ static int own_descriptors(const struct meeting *m, int listen_fd)
 	dup3(listen_fd, LISTEN, O_CLOEXEC);
 	close_range(OURS, ~0u, 0);
 	log_set_fd(LOG);
+	if (file)
+		log_bound(m->log, LOG_MAX, also, ARRAY_SIZE(also));
 	return LISTEN;
 }
 
-static _Noreturn void become_instance(const struct options *o, const struct meeting *m, int listen_fd)
+/* log: -1, or where its messages go instead of to its file. */
+static _Noreturn void become_instance(const struct options *o, const struct meeting *m, int listen_fd, int log)
 {
 	static struct instance_config cfg;
 
@@ -67,7 +79,7 @@ static _Noreturn void become_instance(const struct options *o, const struct meet
 	if (fork() != 0) /* never a session leader: no terminal becomes its own by chance */
 		_exit(0);
 	default_signals();
-	listen_fd = own_descriptors(m, listen_fd);
+	listen_fd = own_descriptors(m, listen_fd, log);
 	prctl(PR_SET_NAME, "vmrun-instance");
 	cfg = o->cfg;
 	cfg.host_cwd = o->program.host_cwd;
@@ -76,6 +88,17 @@ static _Noreturn void become_instance(const struct options *o, const struct meet
 		log_dbg(PROC, "the instance has no working directory to show");
 	umask(0); /* programs have their own */
 	control_serve(&cfg, options_name(o), m, listen_fd, options_given(o));
+}
+
+/* The socket is bound already, and whoever did that waits for our end: the instance is a child of nobody's. */
+int serve_instance(const struct options *o)
+{
+	static struct meeting m;
+	struct instance_error err;
+
+	if (meeting_of(options_name(o), &m, err.text, sizeof(err.text)) < 0)
+		return complain(STATUS_VMRUN, err.text);
+	become_instance(o, &m, o->serve_fd, o->serve_log);
 }
 
 /* Locked; nobody listens. 0 or -errno. */
@@ -90,7 +113,7 @@ static int start(const struct options *o, const struct meeting *m, int lock)
 	pid = fork();
 	if (pid == 0) {
 		close(lock);
-		become_instance(o, m, listen_fd);
+		become_instance(o, m, listen_fd, -1);
 	}
 	if (pid < 0)
 		return -errno;
