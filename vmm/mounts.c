@@ -108,6 +108,7 @@ struct shown {
 	struct list node;
 	dev_t dev;   /* as it was: whoever removes and makes it anew means another one */
 	ino_t ino;
+	struct super *sb;  /* lives as long as it is mounted */
 	char dir[];
 };
 
@@ -118,27 +119,29 @@ static bool is_beneath(const char *dir, const char *above)
 	return !strncmp(dir, above, n) && (dir[n] == '/' || !dir[n] || above[n - 1] == '/');
 }
 
-static bool is_shown(struct instance *in, const char *dir)
+/* The one that shows dir. */
+static struct shown *find_shown(struct instance *in, const char *dir)
 {
 	struct shown *s;
 	struct stat st;
 
 	list_for_each(s, &in->mounts.shown, node)
 		if (is_beneath(dir, s->dir) && stat(s->dir, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
-			return true;
-	return false;
+			return s;
+	return NULL;
 }
 
-static int note_shown(struct instance *in, const char *dir, const struct stat *st)
+static int note_shown(struct instance *in, const char *dir, const struct stat *st, struct super *sb)
 {
 	struct shown *s = malloc(sizeof(*s) + strlen(dir) + 1);
 
 	if (!s)
 		return -ENOMEM;
+	s->sb = sb;
 	s->dev = st->st_dev;
 	s->ino = st->st_ino;
 	strcpy(s->dir, dir);
-	list_add_tail(&in->mounts.shown, &s->node);
+	list_add(&in->mounts.shown, &s->node); /* a later one may cover an earlier one */
 	return 0;
 }
 
@@ -168,7 +171,7 @@ static int show(struct instance *in, const char *dir)
 		r = hostfs_new(in->env.vfs, dir, false, &s);
 	if (r == 0)
 		r = vfs_mount(in->env.vfs, dir, s, "hostfs", dir, 0);
-	return r < 0 ? r : note_shown(in, dir, &st);
+	return r < 0 ? r : note_shown(in, dir, &st, s);
 }
 
 static int mount_volume(struct instance_env *env, const struct instance_volume *v, struct instance_error *err)
@@ -211,25 +214,43 @@ int mounts_setup(struct instance *in, struct instance_error *err)
 	return mount_kernel_trees(&in->env, err) < 0 ? -1 : mount_volumes(in, "/", err);
 }
 
-/* Volumes lie above what a later program's directory shows. */
-static int show_later(struct instance *in, const char *dir, struct instance_error *err)
+/* Whose programs have all ended. */
+static void drop_unused(struct instance *in)
 {
+	struct shown *s, *next;
+
+	list_for_each_safe(s, next, &in->mounts.shown, node)
+		if (vfs_unmount_unused(in->env.vfs, s->sb)) {
+			list_del(&s->node);
+			free(s);
+		}
+}
+
+/* Volumes lie above what a later program's directory shows. */
+static int show_later(struct instance *in, const char *dir, struct path *ret_home, struct instance_error *err)
+{
+	struct shown *s;
 	int r = 0;
 
 	mutex_lock(&in->mounts.lock);
-	if (!is_shown(in, dir) && !is_in_volume(in, dir)) {
+	s = find_shown(in, dir);
+	if (!s && !is_in_volume(in, dir)) {
+		drop_unused(in);
 		r = show(in, dir);
 		r = r < 0 ? instance_fail(err, STATUS_VMRUN, "%s: cannot use the working directory: %s", dir, strerror(-r)) : mount_volumes(in, dir, err);
+		s = r < 0 ? NULL : find_shown(in, dir);
 	}
+	if (s)
+		vfs_mount_root(in->env.vfs, s->sb, ret_home);
 	mutex_unlock(&in->mounts.lock);
 	return r;
 }
 
-int mounts_cwd(struct instance *in, const struct program_config *cfg, struct path *ret, struct instance_error *err)
+int mounts_cwd(struct instance *in, const struct program_config *cfg, struct path *ret, struct path *ret_home, struct instance_error *err)
 {
 	const char *outside = in->cfg->rootfs ? NULL : cfg->host_cwd, *dir = cfg->cwd ? cfg->cwd : outside ? outside : "/";
 
-	if (may_show(outside) && show_later(in, outside, err) < 0)
+	if (may_show(outside) && show_later(in, outside, ret_home, err) < 0)
 		return -1;
 	if (find_place(&in->env, dir, ret) < 0)
 		return instance_fail(err, STATUS_VMRUN, "%s: no such directory inside: choose one with --cwd", dir);

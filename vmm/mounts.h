@@ -9,8 +9,11 @@
 
 /* Root, /proc, /sys, /dev, /dev/shm, cfg->host_cwd, volumes. 0, or -1 with *err. */
 int mounts_setup(struct instance *in, struct instance_error *err);
-/* The working directory of a program; the caller's directory outside is shown for real if it was not yet. 0, or -1 with *err. */
-int mounts_cwd(struct instance *in, const struct program_config *cfg, struct path *ret, struct instance_error *err);
+/*
+ * The working directory of a program; the caller's directory outside is shown for real if it was not yet. *ret_home keeps that so: it is
+ * for the program and its descendants, and once they have ended the directory is shown no more. 0, or -1 with *err.
+ */
+int mounts_cwd(struct instance *in, const struct program_config *cfg, struct path *ret, struct path *ret_home, struct instance_error *err);
 
 /* etc_files.c: resolv.conf and hosts that fit the network; after the root is mounted, before anything writable. */
 void etc_files_write(struct instance_env *env, const struct instance_config *cfg);

@@ -282,9 +282,9 @@ static int load(struct program *p, const struct program_config *cfg, struct inst
 /* facts.cred is consumed. */
 static int make_first(struct program *p, const struct program_config *cfg, struct first_facts *facts, struct instance_error *err)
 {
-	AUTO_PATH root = PATH_INIT, cwd = PATH_INIT;
+	AUTO_PATH root = PATH_INIT, cwd = PATH_INIT, home = PATH_INIT;
 	struct task *t;
-	int r = mounts_cwd(p->in, cfg, &cwd, err);
+	int r = mounts_cwd(p->in, cfg, &cwd, &home, err);
 
 	if (r < 0) {
 		cred_put(facts->cred);
@@ -293,6 +293,7 @@ static int make_first(struct program *p, const struct program_config *cfg, struc
 	vfs_root(p->in->env.vfs, &root);
 	facts->root = &root;
 	facts->cwd = &cwd;
+	facts->home = &home;
 	r = task_first(&p->in->env, facts, &t);
 	if (r < 0)
 		return instance_fail(err, STATUS_VMRUN, "cannot create a process: %s", strerror(-r));

@@ -470,6 +470,7 @@ static int fill_first(struct task *t, const struct first_facts *facts)
 	t->fsc.fowner = facts->fds;
 	if (!p->sighand || !t->fsc.fs)
 		return -ENOMEM;
+	fs_set_home(t->fsc.fs, facts->home);
 	inherit_from_host(t, facts->like);
 	task_set_comm(t, "init");
 	return 0;

@@ -271,6 +271,7 @@ int task_clone3_check(const struct clone_request *rq); /* what only clone3(2) re
 struct first_facts {
 	struct cred *cred;              /* consumed */
 	const struct path *root, *cwd;
+	const struct path *home;        /* what it and its descendants keep mounted; may be none */
 	struct fdtab *fds;
 	mode_t umask;
 	pid_t like;                     /* the host's process whose limits, niceness and affinity it gets; 0: our own */

@@ -150,6 +150,31 @@ void dentry_put(struct dentry *d)
 		d = put_one(d);
 }
 
+static struct dentry *take_unused(struct vfs *v, const struct super *s)
+{
+	struct dentry *d;
+
+	mutex_lock(&v->cache_lock);
+	list_for_each(d, &v->unused, lru_node)
+		if (d->sb == s) {
+			d->hashed = false;
+			forget_locked(v, d);
+			mutex_unlock(&v->cache_lock);
+			return d;
+		}
+	mutex_unlock(&v->cache_lock);
+	return NULL;
+}
+
+/* With the last child its directory gets unused. */
+void dcache_forget(struct vfs *v, const struct super *s)
+{
+	struct dentry *d;
+
+	while ((d = take_unused(v, s)))
+		dentry_put(dentry_free(d));
+}
+
 static struct dentry *cache_find(struct vfs *v, struct dentry *dir, const char *name)
 {
 	struct dentry *d, *found = NULL;

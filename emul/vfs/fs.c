@@ -27,6 +27,8 @@ struct fs *fs_copy(struct fs *fs)
 	mutex_lock(&fs->lock);
 	n = fs_new(&fs->root, &fs->cwd, fs->umask);
 	mutex_unlock(&fs->lock);
+	if (n)
+		fs_set_home(n, &fs->home);
 	return n;
 }
 
@@ -42,6 +44,7 @@ void fs_put(struct fs *fs)
 		return;
 	path_put(&fs->root);
 	path_put(&fs->cwd);
+	path_put(&fs->home);
 	mutex_fini(&fs->lock);
 	free(fs);
 }
@@ -66,6 +69,12 @@ void fs_set_cwd(struct fs *fs, const struct path *p)
 void fs_set_root(struct fs *fs, const struct path *p)
 {
 	replace(fs, &fs->root, p);
+}
+
+void fs_set_home(struct fs *fs, const struct path *p)
+{
+	path_get(p);
+	fs->home = *p;
 }
 
 mode_t fs_set_umask(struct fs *fs, mode_t mask)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The mount table: made at boot, never changed by guests. Mounts live as long as the instance. */
+/*
+ * The mount table: made at boot, never changed by guests. The composition root adds mounts later, and takes away those that nothing
+ * uses. A path has no reference on its mount but one on a dentry, and each dentry has one on its parent: a mount whose root has no
+ * other reference than the mount's own is nobody's. From outside it is entered under vfs->lock only.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -173,36 +177,114 @@ void walk_into_mounts(struct path *p)
 {
 	struct mount *m;
 
-	while ((m = __atomic_load_n(&p->dentry->mounted, __ATOMIC_ACQUIRE))) {
-		struct path in = { m, m->root };
+	struct vfs *v = p->mnt->vfs;
 
+	while (__atomic_load_n(&p->dentry->mounted, __ATOMIC_ACQUIRE)) {
+		struct path in;
+
+		mutex_lock(&v->lock);
+		m = p->dentry->mounted;
+		in = (struct path){ m, m ? m->root : NULL };
 		path_get(&in);
+		mutex_unlock(&v->lock);
+		if (!m)
+			return;
 		path_put(p);
 		*p = in;
 	}
 }
 
+/* --- taking away ------------------------------------------------------------------------------------------- */
+
+static struct mount *mount_of_locked(struct vfs *v, const struct super *s) REQUIRES(v->lock)
+{
+	struct mount *m;
+
+	list_for_each(m, &v->mounts, node)
+		if (m->sb == s)
+			return m;
+	return NULL;
+}
+
+void vfs_mount_root(struct vfs *v, struct super *s, struct path *ret)
+{
+	mutex_lock(&v->lock);
+	ret->mnt = mount_of_locked(v, s);
+	ret->dentry = dentry_get(ret->mnt->root);
+	mutex_unlock(&v->lock);
+}
+
+bool vfs_unmount_unused(struct vfs *v, struct super *s)
+{
+	struct mount *m;
+	bool unused;
+
+	dcache_forget(v, s);
+	mutex_lock(&v->lock);
+	m = mount_of_locked(v, s);
+	unused = atomic_load(&m->root->ref.n) == 1;
+	if (unused) {
+		__atomic_store_n(&m->at->mounted, NULL, __ATOMIC_RELEASE);
+		list_del(&m->node);
+	}
+	mutex_unlock(&v->lock);
+	if (!unused)
+		return false;
+	dentry_put(m->at);
+	dentry_put(m->root);
+	super_put(s);
+	free(m->type);
+	free(m->source);
+	free(m);
+	return true;
+}
+
 /* --- looking ------------------------------------------------------------------------------------------------- */
+
+/* The mounts in order, each kept by a reference on its root. -ENOMEM. */
+static int all_mounts(struct vfs *v, struct mount ***ret)
+{
+	struct mount **all, *m;
+	int n = 0;
+
+	mutex_lock(&v->lock);
+	list_for_each(m, &v->mounts, node)
+		n++;
+	all = calloc((size_t)n + 1, sizeof(struct mount *));
+	n = 0;
+	list_for_each(m, &v->mounts, node) {
+		if (!all)
+			break;
+		dentry_get(m->root);
+		all[n++] = m;
+	}
+	mutex_unlock(&v->lock);
+	*ret = all;
+	return all ? n : -ENOMEM;
+}
+
+static int show_mount(struct mount *m, const struct path *root, int (*fn)(void *ctx, const struct mount_info *m), void *ctx)
+{
+	struct path p = { m, m->root };
+	char at[4096];
+	struct mount_info i = {
+		.id = m->id, .parent_id = m->parent ? m->parent->id : m->id, .at = at, .type = m->type, .source = m->source,
+		.root = "/", .flags = m->flags | (m->sb->read_only ? ST_RDONLY : 0), .dev = m->sb->dev, .super_options = m->sb->options,
+	};
+
+	return vfs_path_text(&p, root, at, sizeof(at), false) < 0 || at[0] != '/' ? 0 : fn(ctx, &i);
+}
 
 int vfs_for_each_mount(struct vfs *v, const struct path *root, int (*fn)(void *ctx, const struct mount_info *m), void *ctx)
 {
-	struct mount *m;
-	char at[4096];
-	int r = 0;
+	struct mount **all;
+	int n = all_mounts(v, &all), r = MIN(n, 0);
 
-	/* Mounts are only added, and never after boot: the list needs no lock. */
-	list_for_each(m, &v->mounts, node) {
-		struct path p = { m, m->root };
-		struct mount_info i = {
-			.id = m->id, .parent_id = m->parent ? m->parent->id : m->id, .at = at, .type = m->type, .source = m->source,
-			.root = "/", .flags = m->flags | (m->sb->read_only ? ST_RDONLY : 0), .dev = m->sb->dev, .super_options = m->sb->options,
-		};
-
-		if (vfs_path_text(&p, root, at, sizeof(at), false) < 0 || at[0] != '/')
-			continue;
-		r = fn(ctx, &i);
-		if (r)
-			break;
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			r = show_mount(all[i], root, fn, ctx);
+		dentry_put(all[i]->root);
 	}
+	free(all);
 	return r;
 }

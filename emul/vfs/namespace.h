@@ -27,6 +27,8 @@ struct vfs {
 
 /* --- dentry.c ------------------------------------------------------------------------------------ */
 void dcache_init(struct vfs *v);
+/* Frees what is cached of s and held by nobody. */
+void dcache_forget(struct vfs *v, const struct super *s);
 /* A dentry of its own: the root of a file system. Consumes i. NULL: no memory. */
 struct dentry *dentry_new_root(struct inode *i);
 /* d is now called name in dir. Both directories' inode locks held, and the rename lock if they differ. -ENOMEM. */

@@ -54,6 +54,7 @@ struct fs {
 	struct mutex lock;
 	struct path root, cwd; /* lock */
 	mode_t umask;          /* lock */
+	struct path home;      /* keeps what is mounted there; constant once set, inherited. May be none */
 };
 struct fs *fs_new(const struct path *root, const struct path *cwd, mode_t umask);
 struct fs *fs_copy(struct fs *fs);
@@ -61,6 +62,7 @@ struct fs *fs_get(struct fs *fs);
 void fs_put(struct fs *fs);
 void fs_set_cwd(struct fs *fs, const struct path *p);
 void fs_set_root(struct fs *fs, const struct path *p);
+void fs_set_home(struct fs *fs, const struct path *p); /* before anybody else has fs */
 mode_t fs_set_umask(struct fs *fs, mode_t mask); /* the old one */
 
 /* Who calls: one per task, filled by proc, passed down by every handler. */
@@ -85,6 +87,10 @@ int devfs_new(struct vfs *v, struct super **ret); /* null zero full random urand
 void super_put(struct super *s);
 /* Mounts at the text path `at` (looked up from the namespace root; "/" first). Consumes s. type and source are for /proc/mounts. */
 int vfs_mount(struct vfs *v, const char *at, struct super *s, const char *type, const char *source, unsigned long flags /* ST_RDONLY ST_NOSUID... */);
+/* The root of the mount of s, which is mounted; a reference. */
+void vfs_mount_root(struct vfs *v, struct super *s, struct path *ret);
+/* Takes the mount of s away if nothing uses it: no open file, directory, or home in it. false: something does. Nobody else does this to s. */
+bool vfs_unmount_unused(struct vfs *v, struct super *s);
 void vfs_root(struct vfs *v, struct path *ret);
 /* Each mount in order, for mounts and mountinfo. */
 struct mount_info { int id, parent_id; const char *at, *type, *source, *root; unsigned long flags; dev_t dev; const char *super_options; };

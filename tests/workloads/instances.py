@@ -3,7 +3,7 @@
 import array, fcntl, os, pty, random, select, signal, socket, struct, subprocess, sys, termios, time
 
 
-def wait_for(what, seconds=10):
+def wait_for(what, seconds=60):
     end = time.time() + seconds
     while time.time() < end:
         if what():
@@ -17,7 +17,7 @@ def message(json, blob=b"", nfds=0, json_len=None):
 
 
 def garbage(vmrun, directory):
-    keeper = subprocess.Popen([vmrun, "--name", "m", "sleep", "30"])
+    keeper = subprocess.Popen([vmrun, "--name", "m", "sleep", "1000"])
     path = directory + "/m.sock"
     rng = random.Random(1)
     inputs = [b"", b"\0", b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 16, message(b"{}"), message(b"[]"), message(b"{", b""), message(b'{"op":7}'),
@@ -47,7 +47,7 @@ def garbage(vmrun, directory):
     hung[0].sendall(message(b"{}")[:7])
     for data in inputs:
         s = connect()
-        s.settimeout(15)
+        s.settimeout(60)
         try:
             r = array.array("i", [0, 1]) if len(data) % 3 == 0 else array.array("i")
             if data:
@@ -60,10 +60,10 @@ def garbage(vmrun, directory):
         s.close()
     for s in hung:
         s.close()
-    assert subprocess.run([vmrun, "--name", "m", "echo", "well"], capture_output=True, timeout=20).stdout == b"well\n"
+    assert subprocess.run([vmrun, "--name", "m", "echo", "well"], capture_output=True, timeout=60).stdout == b"well\n"
     assert keeper.poll() is None
     keeper.terminate()
-    assert keeper.wait(10) == -signal.SIGTERM
+    assert keeper.wait(60) == -signal.SIGTERM
 
 
 class Terminal:
@@ -80,7 +80,7 @@ class Terminal:
     def type(self, data):
         os.write(self.fd, data)
 
-    def expect(self, text, seconds=10):
+    def expect(self, text, seconds=60, keep=False):
         end = time.time() + seconds
         while text not in self.seen:
             if time.time() > end or not select.select([self.fd], [], [], max(0, end - time.time()))[0]:
@@ -89,7 +89,7 @@ class Terminal:
                 self.seen += os.read(self.fd, 4096)
             except OSError:
                 raise SystemExit("expected %r before the end, saw %r" % (text, self.seen[-300:]))
-        self.seen = self.seen[self.seen.index(text) + len(text):]
+        self.seen = self.seen if keep else self.seen[self.seen.index(text) + len(text):]
 
     def local_flags(self):
         return termios.tcgetattr(self.fd)[3]
@@ -103,15 +103,21 @@ def terminal(vmrun):
     a = Terminal(run + ["sh", "-c", "trap 'echo interrupted' INT; tty; while :; do read line || continue; echo \"<$line>\"; [ \"$line\" = end ] && exit 5; "
                         "[ \"$line\" = size ] && stty size; done"])
     a.expect(b"/dev/pts/")
-    b = Terminal(run + ["sh", "-c", "echo up; sleep 30"])
+    b = Terminal(run + ["sh", "-c", "echo up; sleep 1000"])
     b.expect(b"up")
     a.type(b"hello\r")
     a.expect(b"<hello>")
     assert not a.local_flags() & termios.ICANON  # in our hands
-    a.resize(33, 77)
-    time.sleep(0.3)
-    a.type(b"size\r")
-    a.expect(b"33 77")
+    a.resize(33, 77)  # the signal takes its time
+    end = time.time() + 60
+    while b"33 77" not in a.seen:
+        assert time.time() < end, a.seen
+        a.type(b"size\r")
+        a.expect(b"<size>")
+        time.sleep(0.1)
+        a.type(b"mark\r")
+        a.expect(b"<mark>", keep=True)
+    a.seen = b""
     b.type(b"\x03")  # reaches its own session only
     got = b.status()
     assert got == -signal.SIGINT, (got, b.seen)
@@ -124,7 +130,7 @@ def terminal(vmrun):
     assert a.local_flags() & termios.ICANON
 
     # A killed client: SIGHUP inside, and the terminal is as it was.
-    keeper = subprocess.Popen(run + ["sleep", "60"])
+    keeper = subprocess.Popen(run + ["sleep", "1000"])
     c = Terminal(run + ["sh", "-c", "trap 'echo > /tmp/hung-up; exit' HUP; echo ready; while :; do sleep 0.1; done"])
     c.expect(b"ready")
     wait_for(lambda: not c.local_flags() & termios.ICANON)
@@ -134,7 +140,7 @@ def terminal(vmrun):
     assert c.local_flags() & termios.ICANON
 
     # What a command leaves behind lives on, and its terminal is let go.
-    d = Terminal(run + ["sh", "-c", "sleep 30 < /dev/null > /dev/null 2>&1 & echo left"])
+    d = Terminal(run + ["sh", "-c", "sleep 1000 < /dev/null > /dev/null 2>&1 & echo left"])
     d.expect(b"left")
     assert d.status() == 0
     try:
@@ -143,7 +149,7 @@ def terminal(vmrun):
     except OSError:
         pass  # the last slave is closed
     ps = subprocess.run([os.path.dirname(vmrun) + "/vmctl", "--name", "n", "ps", "-f"], capture_output=True, text=True).stdout
-    assert "sleep 30" in ps, ps
+    assert "sleep 1000" in ps, ps
     keeper.terminate()
     keeper.wait()
     subprocess.run([os.path.dirname(vmrun) + "/vmctl", "--name", "n", "stop"])

@@ -166,6 +166,25 @@ static int do_stats(const struct arguments *a)
 	return 0;
 }
 
+/* A line for each look: who reads them need not wait for an end. */
+static void print_look(const json_t *stats, const json_t *ps)
+{
+	json_t *look = json_pack("{s:O, s:O}", "stats", stats, "processes", json_object_get(ps, "processes"));
+
+	json_dumpf(look, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	putchar('\n');
+	json_decref(look);
+}
+
+static void show_look(const json_t *before, const json_t *stats, const json_t *ps)
+{
+	if (isatty(1))
+		printf("\033[H\033[J");
+	show_stats(before ? before : stats, stats);
+	putchar('\n');
+	table_busiest(json_object_get(ps, "processes"));
+}
+
 static int do_top(const struct arguments *a)
 {
 	json_t *before = NULL, *stats, *ps;
@@ -175,12 +194,12 @@ static int do_top(const struct arguments *a)
 		ps = stats ? ask(a->name, request("ps")) : NULL;
 		if (!ps)
 			return 1;
-		if (isatty(1))
-			printf("\033[H\033[J");
-		show_stats(before ? before : stats, stats);
-		putchar('\n');
-		table_busiest(json_object_get(ps, "processes"));
-		fflush(stdout);
+		if (a->json)
+			print_look(stats, ps);
+		else
+			show_look(before, stats, ps);
+		if (fflush(stdout) == EOF)
+			return 1;
 		json_decref(ps);
 		json_decref(before);
 		before = stats;
@@ -203,6 +222,14 @@ static int signal_number(const char *text)
 	return -1;
 }
 
+/* What has nothing to say but that it is done. */
+static int done(const struct arguments *a, json_t *answer)
+{
+	if (answer && a->json)
+		print_json(answer);
+	return answer ? 0 : 1;
+}
+
 static int do_kill(const struct arguments *a)
 {
 	int sig = a->nwords > 2 ? signal_number(a->word[2][0] == '-' ? a->word[2] + 1 : a->word[2]) : SIGTERM;
@@ -216,31 +243,63 @@ static int do_kill(const struct arguments *a)
 		return complain("kill: the process is a number: see vmctl ps");
 	if (sig < 0)
 		return complain("kill: unknown signal: give a number or a name such as TERM");
-	return ask(a->name, json_pack("{s:s, s:I, s:i}", "op", "kill", "pid", (json_int_t)pid, "signal", sig)) ? 0 : 1;
+	return done(a, ask(a->name, json_pack("{s:s, s:I, s:i}", "op", "kill", "pid", (json_int_t)pid, "signal", sig)));
 }
 
 static int do_stop(const struct arguments *a)
 {
-	return ask(a->name, json_pack("{s:s, s:b}", "op", "stop", "force", a->force)) ? 0 : 1;
+	return done(a, ask(a->name, json_pack("{s:s, s:b}", "op", "stop", "force", a->force)));
+}
+
+/* Not all of a guest's bytes need be UTF-8. */
+static json_t *line_text(char *line, size_t len)
+{
+	json_t *r;
+
+	if (len && line[len - 1] == '\n')
+		len--;
+	r = json_stringn(line, len);
+	for (size_t i = 0; !r && i < len; i++)
+		if (line[i] & 0x80)
+			line[i] = '?';
+	return r ? r : json_stringn(line, len);
+}
+
+/* false: there is none. list NULL: it is printed. */
+static bool read_log(const char *file, json_t *list)
+{
+	AUTO_FREE char *line = NULL;
+	FILE *f = fopen(file, "re");
+	size_t size = 0;
+	ssize_t n;
+
+	while (f && (n = getline(&line, &size, f)) > 0) {
+		if (list)
+			json_array_append_new(list, line_text(line, (size_t)n));
+		else
+			fwrite(line, 1, (size_t)n, stdout);
+	}
+	if (f)
+		fclose(f);
+	return f;
 }
 
 static int do_logs(const struct arguments *a)
 {
-	char err[512], buf[4096];
+	json_t *list = a->json ? json_array() : NULL;
+	char err[512], older[120];
 	struct meeting m;
-	size_t n;
-	FILE *f;
 
 	if (meeting_of(a->name, &m, err, sizeof(err)) < 0)
 		return complain(err);
-	f = fopen(m.log, "re");
-	if (!f) {
+	snprintf(older, sizeof(older), "%s.1", m.log);
+	read_log(older, list);
+	if (!read_log(m.log, list)) {
 		snprintf(err, sizeof(err), "%s: %s", m.log, strerror(errno));
 		return complain(err);
 	}
-	while ((n = fread(buf, 1, sizeof(buf), f)))
-		fwrite(buf, 1, n, stdout);
-	fclose(f);
+	if (list)
+		print_json(list);
 	return 0;
 }
 

@@ -38,6 +38,15 @@ static void default_signals(void)
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
+/* What belongs to the log of the last instance of this name. */
+static void remove_older(const struct meeting *m)
+{
+	char older[sizeof(m->log) + 2];
+
+	snprintf(older, sizeof(older), "%s.1", m->log);
+	unlink(older);
+}
+
 /*
  * Nothing of the caller's stays open: who waits for the end of its pipes must not wait for us. out: where the log goes; -1: to its
  * file. Returns the new listen_fd.
@@ -49,6 +58,8 @@ static int own_descriptors(const struct meeting *m, int listen_fd, int out)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	bool file = out < 0;
 
+	if (file)
+		remove_older(m);
 	if (file)
 		out = open(m->log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	null = fcntl(null, F_DUPFD_CLOEXEC, OURS); /* out of the way */
