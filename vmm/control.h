@@ -5,13 +5,14 @@
  *
  *   run   {argc, envc, numbers, terminal, controlled, has_shell, stays, umask, uid, gid, given}; blob: the caller's directory, --cwd, arguments and
  *         environment, each ended by NUL; descriptors: as `numbers` says, then the terminal. Answers with an event: "retry" (it
- *         is ending: start another), "error" {status, text}, or "started" {pid}. Then it goes on, see events below.
+ *         is ending: start another), "error" {status, text}, or "started" {pid}. On a terminal the program does not run before the caller has said "go": what the terminal does with
+ *         output is settled then. Then it goes on, see events below.
  *   ps    -> {processes: [...]}      stats -> {...}, report.h
  *   kill  {pid, signal} -> {}        stop {force, wait_ms} -> {}
  *   hold  -> event "held" {pid: the instance's process}: it goes on without programs, and is over, with all that runs in it, when
  *         this connection is closed
  *
- * Answers but of run and hold are {error: text} if it went wrong. While a program runs, the caller may say signal {signal, front},
+ * Answers but of run and hold are {error: text} if it went wrong. While a program runs, the caller may say go, signal {signal, front},
  * enter {input, host_processes}, leave (answered by "left"), size {rows, cols, width, height}; and hears of "wants-terminal",
  * "stopped" {signal}, "reading" {yes}, "exited" {status}. When the caller's end of the connection goes away, the program has
  * lost its terminal: SIGHUP, unless it was started with `stays`.

@@ -25,6 +25,7 @@ struct run {
 	struct console *con;   /* NULL: none */
 	bool has_shell;
 	bool input, reading;
+	bool begun;            /* the program runs, or could not */
 	bool gone;             /* the caller is */
 };
 
@@ -123,7 +124,7 @@ static void close_descriptors(struct wire_message *m)
 	m->nfds = 0;
 }
 
-static int start(struct instance *in, pid_t pid, struct wire_message *m, struct program **ret, struct instance_error *err)
+static int load(struct instance *in, pid_t pid, struct wire_message *m, struct program **ret, struct instance_error *err)
 {
 	struct program_config cfg = { .like = pid };
 	int numbers[WIRE_MAX_FDS], r = -1;
@@ -133,11 +134,21 @@ static int start(struct instance *in, pid_t pid, struct wire_message *m, struct 
 	if (read_strings(m, &cfg, &strings) && read_numbers(m, &cfg, numbers) && read_facts(m, &cfg))
 		r = program_new(in, &cfg, ret, err);
 	close_descriptors(m);
-	if (r == 0 && program_start(*ret, err) < 0) {
-		program_leave(*ret, false);
-		r = -1;
-	}
 	return r;
+}
+
+/* false: it cannot, and the caller has been told. */
+static bool begin(struct run *r)
+{
+	struct instance_error err;
+
+	if (r->begun)
+		return true;
+	r->begun = true;
+	if (program_start(r->p, &err) == 0)
+		return true;
+	control_send_error(r->fd, err.status, err.text);
+	return false;
 }
 
 /* --- while it runs -------------------------------------------------------------------------------------------------- */
@@ -192,6 +203,8 @@ static void hear_caller(struct run *r)
 	op = wire_text(&m, "op");
 	if (!op)
 		r->gone = true;
+	else if (!strcmp(op, "go"))
+		r->gone |= !begin(r);
 	else if (!strcmp(op, "signal"))
 		hand_on(r, &m);
 	else if (!strcmp(op, "enter"))
@@ -253,12 +266,15 @@ void control_run(struct instance *in, int fd, pid_t pid, struct wire_message *m)
 	struct instance_error err = { .status = STATUS_VMRUN };
 	struct run r = { .fd = fd, .has_shell = wire_bool(m, "has_shell") };
 
-	if (start(in, pid, m, &r.p, &err) < 0) {
+	if (load(in, pid, m, &r.p, &err) < 0) {
 		control_send_error(fd, err.status, err.text);
 		return;
 	}
 	r.con = program_console(r.p);
-	tell(&r, json_pack("{s:s, s:i}", "event", "started", "pid", (int)program_pid(r.p)));
-	follow(&r);
+	if (r.con || begin(&r)) {
+		tell(&r, json_pack("{s:s, s:i}", "event", "started", "pid", (int)program_pid(r.p)));
+		follow(&r);
+		begin(&r); /* whatever its caller did: it exists */
+	}
 	program_leave(r.p, !wire_bool(m, "stays"));
 }

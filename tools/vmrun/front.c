@@ -35,7 +35,7 @@ static void leave_terminal(struct front *f)
 	terminal_restore();
 }
 
-static void begin_terminal(struct front *f)
+void front_begin(struct front *f)
 {
 	f->keep_output = f->has_terminal && !f->stdout_is_it;
 	f->wanted = f->has_terminal && f->stdin_is_it && f->stdout_is_it;
@@ -119,7 +119,6 @@ bool front_wait(struct front *f, int sigfd, int *ret_status)
 	struct pollfd p[2] = { { .fd = f->news_fd, .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
 	struct front_news n = { 0 };
 
-	begin_terminal(f);
 	while (!n.ended && !n.lost) {
 		bool waits = f->wanted && !terminal_is_raw();
 

@@ -42,6 +42,8 @@ struct front {
 	bool keep_output;               /* what is behind our stdout may write to the terminal too */
 };
 
+/* Before the program runs: from its first byte on, who processes its output is settled. */
+void front_begin(struct front *f);
 /* Until the program has ended; the terminal is restored. false: it is lost. */
 bool front_wait(struct front *f, int sigfd, int *ret_status);
 

@@ -216,6 +216,9 @@ int joined_run(struct options *o, int sigfd)
 		return complain(err.status, err.text);
 	j.front.stdin_is_it = j.front.has_terminal && terminal_is(0);
 	j.front.stdout_is_it = j.front.has_terminal && terminal_is(1);
+	front_begin(&j.front);
+	if (j.front.has_terminal)
+		say(&j.front, json_pack("{s:s}", "op", "go"));
 	if (front_wait(&j.front, sigfd, &status))
 		return end_like(status);
 	return complain(STATUS_VMRUN, "the instance ended before the program: see vmctl logs");

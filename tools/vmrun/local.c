@@ -79,8 +79,11 @@ int local_run(struct options *o, int sigfd)
 	l.front.stdin_is_it = con && console_is(con, 0);
 	l.front.stdout_is_it = con && console_is(con, 1);
 	l.front.news_fd = program_news_fd(l.program);
-	if (program_start(l.program, &err) < 0)
+	front_begin(&l.front);
+	if (program_start(l.program, &err) < 0) {
+		terminal_restore();
 		return complain(err.status, err.text);
+	}
 	front_wait(&l.front, sigfd, &status);
 	if (o->stats)
 		instance_print_stats(in, 2);
