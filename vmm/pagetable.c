@@ -8,6 +8,8 @@
  *    collected and done together, before anybody is told that a frame is free.
  *  - A non-leaf entry, and the change between a 2 MiB leaf and a table, is made only through "absent", and with
  *    memory_flush_tables(): shadow paging would go on using the old table.
+ *  - So does a 2 MiB leaf that narrows or goes, under shadow paging: where the host has small pages behind it, KVM made a table of them,
+ *    which the shadow entry keeps pointing to. The next leaf there would be filled into it, and who maps the old frame finds it too.
  *  - A root and its tables stay together: a freed root is used again as it is, unless it has grown large.
  *  - The host's vDSO cannot be zapped, and an address space that is retired need not be: nobody enters its root any more. Such a
  *    root is stale: old translations may live on in it until the next memory_flush_tables(), which comes before the root is
@@ -116,6 +118,7 @@ struct batch {
 	struct aspace *as;
 	as_unmapped_fn fn; /* NULL: only zap */
 	bool retired;      /* no zaps: the root is stale as a whole */
+	bool huge;         /* a 2 MiB leaf among them: no zaps where a flush is needed anyway */
 	void *ctx;
 	unsigned n;
 	struct run run[PENDING];
@@ -132,6 +135,7 @@ static void mark_stale(struct aspace *as, gva_t gva, size_t len)
 static void batch_flush(struct batch *b)
 {
 	struct run *r = b->run;
+	bool flush = b->huge && !b->retired && !b->m->hardware;
 
 	/* Frames that lie together are zapped together, whatever their order of addresses. */
 	for (unsigned i = 0; i < b->n;) {
@@ -142,9 +146,12 @@ static void batch_flush(struct batch *b)
 			len += r[i].len;
 		if (b->retired || gpa_is_vdso(b->m, start))
 			mark_stale(b->as, r[i - 1].gva + r[i - 1].len - len, len);
-		else
+		else if (!flush || gpa_is_window(start))
 			memory_zap(b->m, start, len);
 	}
+	if (flush)
+		memory_flush_tables(b->m);
+	b->huge = false;
 	if (b->fn)
 		for (unsigned i = 0; i < b->n; i++)
 			b->fn(b->ctx, r[i].gva, r[i].gpa, r[i].len);
@@ -158,10 +165,12 @@ static void batch_add(struct batch *b, gva_t gva, gpa_t gpa, size_t len)
 	if (last && last->gva + last->len == gva && last->gpa + last->len == gpa &&
 	    last->gpa >> GPA_UNIT_SHIFT == gpa >> GPA_UNIT_SHIFT) {
 		last->len += len;
+		b->huge |= len == HUGE_SIZE;
 		return;
 	}
 	if (b->n == PENDING)
 		batch_flush(b);
+	b->huge |= len == HUGE_SIZE;
 	b->run[b->n++] = (struct run){ gva, gpa, len };
 }
 

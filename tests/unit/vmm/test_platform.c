@@ -178,6 +178,39 @@ static void large_leaves_split(void **state)
 	prog_drop(&p);
 }
 
+static void store(struct prog *p, gva_t at, uint64_t value)
+{
+	p->r.rdi = p->r.rsi = at;
+	p->r.rbx = value;
+	run_to_call(p, 1);
+}
+
+/* The host has small pages behind large leaves: what KVM makes of them goes with the leaf, or the next owner of the frames shows through. */
+static void large_leaves_of_small_pages(void **state)
+{
+	const gva_t here = DATA + ((gva_t)1 << 30), other = here + HUGE_SIZE, in = 5 * PAGE_SIZE; /* where no table is yet */
+	struct { gpa_t gpa; void *hva; } a, b;
+	struct prog p;
+
+	assert_int_equal(pf->ops->mem_grow(pf, HUGE_SIZE, &a.gpa, &a.hva), 0);
+	assert_int_equal(pf->ops->mem_grow(pf, HUGE_SIZE, &b.gpa, &b.hva), 0);
+	assert_int_equal(madvise(a.hva, HUGE_SIZE, MADV_NOHUGEPAGE), 0);
+	assert_int_equal(madvise(b.hva, HUGE_SIZE, MADV_NOHUGEPAGE), 0);
+	PROG(&p, g_store);
+	pf->ops->as_map(p.as, here, a.gpa, HUGE_SIZE, PROT_READ | PROT_WRITE);
+	store(&p, here + in, 1);
+	pf->ops->as_unmap(p.as, here, HUGE_SIZE, NULL, NULL);
+	pf->ops->as_map(p.as, other, a.gpa, HUGE_SIZE, PROT_READ | PROT_WRITE);
+	store(&p, other + in, 2);
+	p.r.rdi = p.r.rsi = here + in;
+	run_to_fault(&p, 14, 6, here + in);
+	pf->ops->as_map(p.as, here, b.gpa, HUGE_SIZE, PROT_READ | PROT_WRITE);
+	store(&p, here + in, 3);
+	assert_int_equal(*(uint64_t *)((uint8_t *)a.hva + in), 2);
+	assert_int_equal(*(uint64_t *)((uint8_t *)b.hva + in), 3);
+	prog_drop(&p);
+}
+
 /* Roots are used again: what the former owner had must not show through. */
 static void address_spaces_share_nothing(void **state)
 {
@@ -513,6 +546,7 @@ int main(void)
 		cmocka_unit_test(a_missing_page_faults_and_is_filled),
 		cmocka_unit_test(narrowing_is_seen_at_once),
 		cmocka_unit_test(large_leaves_split),
+		cmocka_unit_test(large_leaves_of_small_pages),
 		cmocka_unit_test(address_spaces_share_nothing),
 		cmocka_unit_test(retired_roots_come_back_clean),
 		cmocka_unit_test(exceptions_come_as_the_processor_makes_them),
