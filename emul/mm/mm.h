@@ -124,6 +124,8 @@ int put_guest_u32(struct mm *mm, gva_t addr, uint32_t val);
 int put_guest_u64(struct mm *mm, gva_t addr, uint64_t val);
 /* Atomic read-modify-write of an aligned word (futex). 0, -EFAULT. *ret_old is what was there; new is stored if it was `old`. */
 int cmpxchg_guest_u32(struct mm *mm, gva_t addr, uint32_t old, uint32_t new_val, uint32_t *ret_old);
+/* Bytes from at (< end) that no page stands behind yet; 0: there is one. */
+uint64_t mm_absent(struct mm *mm, gva_t at, gva_t end);
 /* What a futex word is named by: private = (mm, addr), shared = (object, offset) of whatever is mapped there. */
 struct futex_key { uintptr_t a; uint64_t b; }; /* compared as a value; a == 0 never */
 /* shared: look up the backing (faults it in); the key stays valid while the word is mapped. 0, -EFAULT, -EINVAL (unaligned). */

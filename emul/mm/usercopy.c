@@ -382,6 +382,16 @@ static int force_page(struct mm *mm, gva_t addr, bool write, struct as_mapping *
 	return mm->ops->as_lookup(mm->as, addr, ret) ? 0 : -EFAULT;
 }
 
+uint64_t mm_absent(struct mm *mm, gva_t at, gva_t end)
+{
+	uint64_t n;
+
+	mm_lock_read(mm);
+	n = leaf_absent(mm, at, end);
+	mm_unlock(mm);
+	return n;
+}
+
 size_t mm_access_remote(struct mm *mm, gva_t addr, void *buf, size_t len, bool write)
 {
 	size_t done = 0;

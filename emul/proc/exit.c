@@ -276,6 +276,8 @@ static void begin_end(struct task *t)
 
 	mutex_lock(&p->lock);
 	t->dying = true;
+	if (p->core_task)
+		waitq_wake(&p->stop_wq, 0);
 	last = --p->nlive == 0;
 	if (!p->group_exit && p->pending.set & ~t->blocked)
 		list_for_each(other, &p->threads, thread_node)

@@ -8,8 +8,11 @@
  * SIGCONT (signal.c) ends it when it is sent. The parent is told without proc->lock, because tasks_lock
  * is outside of it: notify_parent remembers what to say until a thread comes by.
  */
+#include <sys/wait.h>
+
 #include "emul/base/err.h"
 #include "emul/base/log.h"
+#include "emul/proc/coredump.h"
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/signal_internal.h"
 
@@ -114,9 +117,10 @@ static int take_fault_locked(struct task *t, siginfo_t *ret)
 	return 0;
 }
 
-/* What sig does to p. true: its handler is to run, *ret_act says which. */
-static bool act_locked(struct proc *p, int sig, struct sigact *ret_act)
+/* What sig does to t's process. true: its handler is to run, *ret_act says which. */
+static bool act_locked(struct task *t, int sig, struct sigact *ret_act)
 {
+	struct proc *p = t->proc;
 	sigmask_t m = SIGMASK(sig);
 	struct sigact *a;
 
@@ -137,9 +141,50 @@ static bool act_locked(struct proc *p, int sig, struct sigact *ret_act)
 			start_stop_locked(p, sig);
 		return false;
 	}
-	/* No core file is ever written, so the status has no core flag, as with RLIMIT_CORE 0. */
+	if ((m & SIGMASK_CORE) && coredump_wanted_locked(p))
+		p->core_task = t;
 	proc_start_exit_locked(p, sig);
 	return false;
+}
+
+/* --- core files ---------------------------------------------------------------------------------------------- */
+
+static bool others_run_locked(struct task *t)
+{
+	struct task *other;
+
+	list_for_each(other, &t->proc->threads, thread_node)
+		if (other != t && !other->dying && !other->core_parked)
+			return true;
+	return false;
+}
+
+/* t is proc->core_task. The others were kicked, and come to stand still in park_for_core_locked(), or die. */
+static void dump_core_locked(struct task *t, int sig, const siginfo_t *info)
+{
+	struct proc *p = t->proc;
+	bool written;
+
+	while (others_run_locked(t))
+		waitq_sleep_uninterruptible(&p->stop_wq, &p->lock, FOREVER);
+	mutex_unlock(&p->lock);
+	written = coredump_write(t, sig, info);
+	mutex_lock(&p->lock);
+	if (written)
+		p->exit_status |= WCOREFLAG;
+	p->core_task = NULL;
+	waitq_wake(&p->stop_wq, 0);
+}
+
+static void park_for_core_locked(struct task *t)
+{
+	struct proc *p = t->proc;
+
+	t->core_parked = true;
+	waitq_wake(&p->stop_wq, 0);
+	while (p->core_task)
+		waitq_sleep_uninterruptible(&p->stop_wq, &p->lock, FOREVER);
+	t->core_parked = false;
 }
 
 /* Does what is to be done until a handler is to run (true) or nothing is left (false, maybe t->exiting). */
@@ -155,8 +200,11 @@ static bool next_signal(struct task *t, struct ksignal *k)
 			continue;
 		}
 		if (signal_thread_leaves_locked(t)) {
-			int status = p->group_exit ? p->exit_status : 0;
+			int status;
 
+			if (p->core_task)
+				park_for_core_locked(t);
+			status = p->group_exit ? p->exit_status : 0;
 			mutex_unlock(&p->lock);
 			task_exit(t, status);
 			return false;
@@ -183,7 +231,9 @@ static bool next_signal(struct task *t, struct ksignal *k)
 			if (!k->sig)
 				continue;
 		}
-		handler = act_locked(p, k->sig, &k->act);
+		handler = act_locked(t, k->sig, &k->act);
+		if (p->core_task == t)
+			dump_core_locked(t, k->sig, &k->info);
 	}
 	signal_recalc_locked(t);
 	mutex_unlock(&p->lock);
