@@ -14,7 +14,6 @@
 #define ARCH_GET_XCOMP_SUPP 0x1021
 #define ARCH_GET_XCOMP_PERM 0x1022
 #endif
-#define TIMERSLACK_DEFAULT 50000
 
 static long set_name(struct task *t, gva_t name)
 {
@@ -130,7 +129,7 @@ static long no_new_privs(struct task *t, int op, uint64_t a2, uint64_t a3, uint6
 }
 
 /* Settings of whose effect this machine has none: the answers of Linux without the feature. */
-static long prctl_rest(struct task *t, int op)
+static long prctl_rest(int op, uint64_t a3, uint64_t a4, uint64_t a5)
 {
 	switch (op) {
 	case PR_SET_MM:
@@ -139,8 +138,9 @@ static long prctl_rest(struct task *t, int op)
 	case PR_MPX_DISABLE_MANAGEMENT:
 		return -EINVAL;
 	case PR_GET_SPECULATION_CTRL:
+		return a3 || a4 || a5 ? -EINVAL : -ENODEV;
 	case PR_SET_SPECULATION_CTRL:
-		return -ENODEV;
+		return a4 || a5 ? -EINVAL : -ENODEV;
 	default:
 		log_once("prctl %d is not supported", op);
 		return -EINVAL;
@@ -173,7 +173,7 @@ long task_prctl(struct task *t, int op, uint64_t a2, uint64_t a3, uint64_t a4, u
 	case PR_GET_SECCOMP: return atomic_load(&t->seccomp.mode);
 	case PR_GET_TIMERSLACK: return (long)t->timer_slack;
 	case PR_SET_TIMERSLACK:
-		t->timer_slack = (long)a2 <= 0 ? TIMERSLACK_DEFAULT : a2;
+		t->timer_slack = (long)a2 <= 0 ? t->default_slack : a2;
 		return 0;
 	case PR_SET_CHILD_SUBREAPER:
 		t->proc->child_subreaper = a2 != 0;
@@ -191,7 +191,7 @@ long task_prctl(struct task *t, int op, uint64_t a2, uint64_t a3, uint64_t a4, u
 		return 0;
 	case PR_GET_TID_ADDRESS: return put_guest_u64(t->mm, a2, t->clear_child_tid);
 	case PR_SET_VMA: return -EINVAL; /* as a kernel without CONFIG_ANON_VMA_NAME */
-	default: return prctl_rest(t, op);
+	default: return prctl_rest(op, a3, a4, a5);
 	}
 }
 
@@ -211,7 +211,7 @@ long task_arch_prctl(struct task *t, int op, uint64_t addr)
 	case ARCH_GET_FS: return put_guest_u64(t->mm, addr, t->regs.fs_base);
 	case ARCH_GET_GS: return put_guest_u64(t->mm, addr, t->regs.gs_base);
 	case ARCH_GET_CPUID: return 1; /* CPUID works */
-	case ARCH_SET_CPUID: return addr ? 0 : -ENODEV;
+	case ARCH_SET_CPUID: return -ENODEV; /* as a processor that cannot fault on it */
 	case ARCH_GET_XCOMP_SUPP:
 	case ARCH_GET_XCOMP_PERM: return put_guest_u64(t->mm, addr, t->env->platform->xfeatures);
 	default: return -EINVAL;

@@ -142,7 +142,7 @@ struct task *task_new(struct instance_env *env, struct proc *p)
 	sigpending_init(&t->pending);
 	mutex_init(&t->lock);
 	t->affinity = env->cpus;
-	t->timer_slack = 50000;
+	t->timer_slack = t->default_slack = 50000;
 	t->start_ns = (uint64_t)clock_now(CLOCK_BOOTTIME);
 	return t;
 }

@@ -94,6 +94,7 @@ struct task {
 
 	/* proc->lock */
 	struct list thread_node;        /* proc->threads (also tasks_lock) */
+	bool core_parked;               /* stands still for proc->core_task */
 	sigmask_t blocked;              /* changed only by its own thread, under the lock */
 	struct sigpending pending;      /* directed at this thread */
 	_Atomic bool has_wakeup;        /* something is there for signal_deliver(); read without the lock by its own thread */
@@ -114,7 +115,7 @@ struct task {
 	cpu_set_t affinity;
 	int policy, priority, nice;
 	_Atomic bool host_tuned;        /* its host thread is not like others: affinity, policy, nice, I/O priority; inherited */
-	unsigned long timer_slack;
+	unsigned long timer_slack, default_slack; /* ns; the default is what the parent had */
 	int pdeath_signal;
 	_Atomic uint64_t utime_ns, stime_ns, minflt, majflt; /* statistics */
 	uint64_t start_ns;              /* CLOCK_BOOTTIME at birth; constant */
@@ -179,6 +180,7 @@ struct proc {
 	int notify_parent;              /* CLD_STOPPED, CLD_CONTINUED: the next thread in signal_deliver() tells it */
 	int stop_signal;
 	struct task *exec_task;         /* execve: all other threads leave */
+	struct task *core_task;         /* writes a core file: all other threads park themselves, then leave; waits on stop_wq */
 	struct waitq stop_wq;           /* parked threads; with lock */
 	struct waitq step_wq;           /* threads that are stepped for watchpoints, one after the other; with lock */
 	unsigned step_next, step_now;   /* tickets */

@@ -5,6 +5,7 @@
  * wrote that time back.
  */
 #include <poll.h>
+#include <sys/personality.h>
 
 #include "emul/syscalls/handler.h"
 
@@ -52,7 +53,7 @@ static int put_time_left(struct task *t, gva_t at, enum time_form form, struct d
 /* poll_select_finish(): the time that is left goes back to the caller. */
 static long finish(struct task *t, gva_t at, enum time_form form, struct deadline d, long r)
 {
-	if (!at || r == -EWOULDSLEEP || put_time_left(t, at, form, d) == 0)
+	if (!at || r == -EWOULDSLEEP || (t->proc->personality & STICKY_TIMEOUTS) || put_time_left(t, at, form, d) == 0)
 		return r;
 	/* A time in read-only memory: a restarted call would wait too long. */
 	return r == -ERESTARTNOHAND ? -EINTR : r;

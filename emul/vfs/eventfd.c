@@ -9,7 +9,7 @@
 struct eventfd {
 	struct file file;
 	struct mutex lock;
-	uint64_t count; /* lock; never more than UINT64_MAX - 1 */
+	uint64_t count; /* lock; writes bring it to UINT64_MAX - 1, eventfd_signal() to UINT64_MAX: an overflow */
 	bool semaphore; /* constant */
 	int id;
 };
@@ -41,6 +41,11 @@ static ssize_t efd_read(struct file *f, struct uio *to, off_t *pos)
 	return r < 0 ? r : uio_copy_out(to, &val, sizeof(val));
 }
 
+static bool has_room(const struct eventfd *e, uint64_t val)
+{
+	return e->count < UINT64_MAX && UINT64_MAX - 1 - e->count >= val;
+}
+
 static ssize_t efd_write(struct file *f, struct uio *from, off_t *pos)
 {
 	struct eventfd *e = eventfd_of(f);
@@ -55,9 +60,9 @@ static ssize_t efd_write(struct file *f, struct uio *from, off_t *pos)
 	if (val == UINT64_MAX)
 		return -EINVAL;
 	mutex_lock(&e->lock);
-	while (UINT64_MAX - 1 - e->count < val && r == 0)
+	while (!has_room(e, val) && r == 0)
 		r = file_nonblock(f) ? -EAGAIN : waitq_sleep(&f->wq, &e->lock, FOREVER);
-	if (UINT64_MAX - 1 - e->count >= val) {
+	if (has_room(e, val)) {
 		e->count += val;
 		r = 0;
 		waitq_wake(&f->wq, EPOLLIN); /* at each write: edge-triggered watchers count on it */
@@ -71,7 +76,7 @@ void eventfd_signal(struct file *f)
 	struct eventfd *e = eventfd_of(f);
 
 	mutex_lock(&e->lock);
-	if (e->count < UINT64_MAX - 1)
+	if (e->count < UINT64_MAX)
 		e->count++;
 	waitq_wake(&f->wq, EPOLLIN);
 	mutex_unlock(&e->lock);
@@ -83,7 +88,7 @@ static uint32_t efd_poll(struct file *f)
 	uint32_t ev;
 
 	mutex_lock(&e->lock);
-	ev = (e->count ? EPOLLIN : 0) | (e->count < UINT64_MAX - 1 ? EPOLLOUT : 0);
+	ev = (e->count ? EPOLLIN : 0) | (e->count < UINT64_MAX - 1 ? EPOLLOUT : 0) | (e->count == UINT64_MAX ? EPOLLERR : 0);
 	mutex_unlock(&e->lock);
 	return ev;
 }

@@ -155,6 +155,7 @@ static const struct pentry kernel_entries[] = {
 	KNOB("shmmax", "18446744073692774399"),
 	KNOB("shmmni", "4096"),
 	KNOB("shm_rmid_forced", "0"),
+	KNOB("tainted", "0"),
 	{ "threads-max", &threads_max_ops, NULL, NULL },
 	KNOB("unprivileged_userns_clone", "0"),
 	UTS("version", version),
