@@ -67,7 +67,7 @@ struct inet_tcp {
 	bool fin_queued, fin_sent; /* inet_lock */
 	struct byteq sq;       /* inet_lock: what lwIP had no room for yet, or a cork holds back; local: only that */
 	size_t in_flight;      /* inet_lock: handed to lwIP, not acknowledged */
-	size_t unannounced;    /* inet_lock: read by the program, lwIP's window not yet opened for it */
+	size_t unannounced;    /* inet_lock: received, lwIP's window not yet opened for it */
 };
 
 static inline struct inet_tcp *tcp_of(struct sock *s) { return container_of(inet_of(s), struct inet_tcp, inet); }
@@ -140,7 +140,8 @@ int64_t inet_tcp_defer_ns(struct inet_tcp *l);                   /* how long TCP
 int inet_tcp_wire_connect(struct inet_tcp *t);                   /* SYN goes out. -ENETUNREACH, -ENOBUFS */
 int inet_tcp_wire_listen(struct inet_tcp *t);                    /* foreign hosts can reach it from now on */
 void inet_tcp_wire_push(struct inet_tcp *t);                     /* moves sq into lwIP, and the FIN */
-void inet_tcp_wire_read(struct inet_tcp *t);                     /* opens the window by what was read */
+void inet_tcp_wire_read(struct inet_tcp *t);                     /* opens the window as far as there is room */
+size_t inet_tcp_wire_owed(struct inet_tcp *t);                   /* how far that is */
 void inet_tcp_wire_close(struct inet_tcp *t, bool reset);        /* the socket is gone or the connection is given up */
 void inet_tcp_wire_options(struct inet_tcp *t);                  /* NODELAY, keepalive, TOS, TTL */
 struct tcp_info;

@@ -391,9 +391,7 @@ static void consume(struct inet_tcp *t, size_t n)
 	t->rseq += n;
 	if (t->urg != URG_NONE && t->rseq > t->urg_seq)
 		t->urg = URG_NONE;
-	if (t->on_wire) {
-		t->unannounced += n;
-	} else if (t->peer) {
+	if (t->peer && !t->on_wire) {
 		inet_tcp_write_space(t->peer);
 		if (t->peer->stalled || t->peer->lingering)
 			inet_tcp_progress_locked(t->peer);
@@ -562,7 +560,7 @@ ssize_t inet_tcp_recvmsg(struct sock *s, struct task *task, struct sock_msg *m)
 		if (s->opt.peek_off >= 0)
 			s->opt.peek_off = rc.peek ? (int)rc.off : MAX(s->opt.peek_off - (int)rc.done, 0);
 	}
-	wire = t->on_wire && t->unannounced;
+	wire = t->on_wire && inet_tcp_wire_owed(t);
 	inq = (int)inet_tcp_inq(t);
 	if (!inq && t->done)
 		inq = 1; /* an end of file to be read: tcp_inq_hint() */

@@ -22,6 +22,7 @@
 
 #define HELD 128         /* connections that wait beyond the backlog */
 #define WRITE_MAX 32768
+#define QUEUE_GROWN (256 << 10)
 
 static void put(struct inet_tcp *t)
 {
@@ -103,6 +104,35 @@ void inet_tcp_wire_push(struct inet_tcp *t)
 		put(t);
 }
 
+/* --- the window --------------------------------------------------------------------------------------------------------------- */
+
+/* Linux lets the buffer grow (tcp_rcv_space_adjust()) unless its size was asked for. */
+static size_t queue_limit(struct inet_tcp *t)
+{
+	return MAX(t->inet.sock.opt.rcvbuf_locked ? inet_tcp_window(t) : (size_t)QUEUE_GROWN, (size_t)TCP_WND);
+}
+
+/*
+ * lwIP's window is small: it is opened as soon as data is in the queue, so that who sends need not wait for who reads, but never so
+ * far that the queue could exceed its limit.
+ */
+size_t inet_tcp_wire_owed(struct inet_tcp *t)
+{
+	size_t may = t->rq.len + TCP_WND, limit = queue_limit(t), keep = may > limit ? may - limit : 0;
+
+	return t->unannounced > keep ? t->unannounced - keep : 0;
+}
+
+/* Core lock and t held. */
+static void open_window(struct inet_tcp *t)
+{
+	size_t n = inet_tcp_wire_owed(t);
+
+	t->unannounced -= n;
+	for (; n && t->pcb; n -= MIN(n, (size_t)65535))
+		tcp_recved(t->pcb, (u16_t)MIN(n, (size_t)65535));
+}
+
 /* --- callbacks -------------------------------------------------------------------------------------------------------------- */
 
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
@@ -159,6 +189,8 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 			return ERR_MEM; /* lwIP keeps it and comes again */
 		}
 	t->bytes_received += p->tot_len;
+	t->unannounced += p->tot_len;
+	open_window(t);
 	inet_tcp_data_ready(t);
 	deferred = t->deferred;
 	inet_unlock(&t->inet);
@@ -430,16 +462,6 @@ int inet_tcp_wire_listen(struct inet_tcp *t)
 }
 
 /* --- receiving, ending ---------------------------------------------------------------------------------------------------------------- */
-
-/* Core lock held. */
-static void open_window(struct inet_tcp *t)
-{
-	size_t n = t->unannounced;
-
-	t->unannounced = 0;
-	for (; n && t->pcb; n -= MIN(n, (size_t)65535))
-		tcp_recved(t->pcb, (u16_t)MIN(n, (size_t)65535));
-}
 
 void inet_tcp_wire_read(struct inet_tcp *t)
 {

@@ -25,6 +25,7 @@
 #include "emul/base/mutex.h"
 #include "emul/base/timer.h"
 #include "emul/net/lwip_in.h"
+#include "emul/net/offload.h"
 #include "emul/net/pcap.h"
 #include "emul/net/route.h"
 
@@ -79,8 +80,10 @@ void lwip_lock(void)
 	LOCK_TCPIP_CORE();
 }
 
+/* Segments wait for each other no longer than this. */
 void lwip_unlock(void)
 {
+	offload_flush();
 	UNLOCK_TCPIP_CORE();
 }
 
@@ -141,21 +144,29 @@ static void packet_passes(void)
 
 /* --- frames -------------------------------------------------------------------------------------------------------------------- */
 
+static int send_frame(const void *frame, size_t len, const struct large_frame *large)
+{
+	int r;
+
+	pcap_frame(frame, len);
+	r = backend->send(frame, len, large);
+	route_count_eth(true, len, r < 0);
+	return r;
+}
+
 static err_t link_output(struct netif *n, struct pbuf *p)
 {
 	char buf[ETH_MTU + 64];
 	size_t len = p->tot_len;
-	int r;
 
 	(void)n;
 	if (len > sizeof(buf) || !backend)
 		return ERR_BUF;
-	pbuf_copy_partial(p, buf, (u16_t)len, 0);
 	packet_passes();
-	pcap_frame(buf, len);
-	r = backend->send(buf, len);
-	route_count_eth(true, len, r < 0);
-	return r < 0 ? ERR_MEM : ERR_OK;
+	if (backend->takes_large)
+		return offload_output(p, send_frame) < 0 ? ERR_MEM : ERR_OK;
+	pbuf_copy_partial(p, buf, (u16_t)len, 0);
+	return send_frame(buf, len, NULL) < 0 ? ERR_MEM : ERR_OK;
 }
 
 void eth_receive(const void *frame, size_t len)

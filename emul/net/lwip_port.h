@@ -44,12 +44,14 @@ struct in6_addr lwip_to_addr(const struct ip_addr *a);
 
 /* --- the host side ----------------------------------------------------------------------------------------------- */
 /* One of tap.c and slirp.c. Frames are whole Ethernet frames without checksum. */
+struct large_frame;
 struct eth_backend {
 	const char *name;
 	/* 0, or -errno with a line for the user in why. Called once, no lock held. */
 	int (*start)(const struct net_config *cfg, char *why, size_t why_size);
-	/* Core lock held; must not block. 0, -ENOBUFS (dropped). */
-	int (*send)(const void *frame, size_t len);
+	/* Core lock held; must not block. 0, -ENOBUFS (dropped). large: see offload.h; only where takes_large says so. */
+	int (*send)(const void *frame, size_t len, const struct large_frame *large);
+	bool takes_large;
 	void (*stop)(void);
 };
 extern const struct eth_backend tap_backend, slirp_backend;

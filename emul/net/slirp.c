@@ -236,8 +236,9 @@ static void *run(void *arg)
 
 /* --- the backend --------------------------------------------------------------------------------------------------------- */
 
-static int slirp_send(const void *data, size_t len)
+static int slirp_send(const void *data, size_t len, const struct large_frame *large)
 {
+	(void)large;
 	struct frame *f = malloc(sizeof(*f) + len);
 	bool first = false;
 

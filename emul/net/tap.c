@@ -4,14 +4,16 @@
  * attached to and left as it is found, but for an address if it has none; a new one is made, gets 10.0.2.2/24, and goes with us.
  * Only the network namespace that we are in is touched.
  */
-/* host syscalls: openat ioctl socket read write */
+/* host syscalls: openat ioctl socket readv writev */
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,28 +21,53 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "emul/base/auto.h"
 #include "emul/base/err.h"
+#include "emul/base/log.h"
 #include "emul/base/loop.h"
 #include "emul/net/lwip_port.h"
+#include "emul/net/offload.h"
 #include "emul/net/route.h"
 
 #define PER_TURN 256 /* frames, then the reactor's other work gets its turn */
-#define FRAME_MAX 65536
+#define ROOM (OFFLOAD_MAX + 64)
 #define DEFAULT_NAME "vmrun%d"
 
 static int tap_fd = -1;
 static struct loop_watch watch;
 static _Atomic bool stopped;
 
-/* --- frames ------------------------------------------------------------------------------------------------------------- */
+/* --- frames, each behind a struct virtio_net_hdr ------------------------------------------------------------------------------------------------------------- */
+
+/* What the host says about a frame is checked as the frame is. */
+static void take(const struct virtio_net_hdr *h, uint8_t *frame, size_t len)
+{
+	if (len > OFFLOAD_MAX)
+		return; /* forwarded, and larger than the host's own may be: it is sent again in parts */
+	if ((h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !offload_complete(frame, len, h->csum_start, h->csum_offset))
+		return;
+	eth_receive(frame, len);
+}
+
+/* What read(2) says; *ret_len: of the frame. */
+static ssize_t read_frame(struct virtio_net_hdr *h, uint8_t *frame, size_t *ret_len)
+{
+	struct iovec iov[2] = { { h, sizeof(*h) }, { frame, ROOM } };
+	ssize_t n = readv(tap_fd, iov, 2);
+
+	*ret_len = (size_t)MAX(n - (ssize_t)sizeof(*h), 0);
+	return n;
+}
 
 /* Edge-triggered: to the last frame, or once more soon. */
 static void drain(void *arg)
 {
-	static char frame[FRAME_MAX]; /* only the reactor */
+	static uint8_t frame[ROOM]; /* only the reactor */
+	struct virtio_net_hdr h;
+	size_t len;
 
 	(void)arg;
 	for (int i = 0; i < PER_TURN; i++) {
@@ -48,12 +75,12 @@ static void drain(void *arg)
 
 		if (atomic_load(&stopped))
 			return;
-		n = read(tap_fd, frame, sizeof(frame));
+		n = read_frame(&h, frame, &len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return; /* EAGAIN; or the device has gone: silence */
-		eth_receive(frame, (size_t)n);
+		take(&h, frame, len);
 	}
 	loop_post(drain, NULL);
 }
@@ -65,12 +92,23 @@ static void on_readable(struct loop_watch *w, uint32_t events)
 	drain(NULL);
 }
 
-static int tap_send(const void *frame, size_t len)
+static int tap_send(const void *frame, size_t len, const struct large_frame *l)
 {
-	ssize_t n = HOST(write(tap_fd, frame, len));
+	struct virtio_net_hdr h = { .gso_type = VIRTIO_NET_HDR_GSO_NONE };
+	struct iovec iov[2] = { { &h, sizeof(h) }, { (void *)(uintptr_t)frame, len } };
 
-	return n == (ssize_t)len ? 0 : -ENOBUFS;
+	if (l)
+		h = (struct virtio_net_hdr){
+			.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+			.gso_type = l->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4,
+			.hdr_len = l->headers,
+			.gso_size = l->segment,
+			.csum_start = l->tcp,
+			.csum_offset = offsetof(struct tcphdr, check),
+		};
+	return HOST(writev(tap_fd, iov, 2)) == (ssize_t)(sizeof(h) + len) ? 0 : -ENOBUFS;
 }
+
 
 /* --- the device --------------------------------------------------------------------------------------------------------- */
 
@@ -140,6 +178,16 @@ static int configure(const char *name, char *why, size_t size)
 	return r;
 }
 
+/* Without the host's consent frames are as on the wire, behind their header. */
+static void use_large(int fd)
+{
+	int size = sizeof(struct virtio_net_hdr), little = 1;
+
+	if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETVNETLE, &little) < 0 ||
+	    ioctl(fd, TUNSETOFFLOAD, (unsigned long)(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)) < 0)
+		log_dbg(NET, "tap: no large frames: %s", strerror(errno));
+}
+
 /* The name in *rq is what it became. */
 static int open_device(struct ifreq *rq, char *why, size_t size)
 {
@@ -149,10 +197,12 @@ static int open_device(struct ifreq *rq, char *why, size_t size)
 		snprintf(why, size, "/dev/net/tun: %s", strerror(-fd));
 		return fd;
 	}
-	rq->ifr_flags = IFF_TAP | IFF_NO_PI;
+	rq->ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	r = (int)HOST(ioctl(fd, TUNSETIFF, rq));
-	if (r == 0)
+	if (r == 0) {
+		use_large(fd);
 		return fd;
+	}
 	if (r == -EBUSY)
 		snprintf(why, size, "%s is used by another instance or program", rq->ifr_name);
 	else if (r == -EPERM)
@@ -210,7 +260,8 @@ static void tap_stop(void)
 {
 	atomic_store(&stopped, true);
 	loop_watch_del(&watch);
+	(void)ioctl(tap_fd, TUNSETOFFLOAD, 0ul); /* a device that stays is as it was */
 	close(tap_fd);
 }
 
-const struct eth_backend tap_backend = { .name = "tap", .start = tap_start, .send = tap_send, .stop = tap_stop };
+const struct eth_backend tap_backend = { .name = "tap", .start = tap_start, .send = tap_send, .stop = tap_stop, .takes_large = true };
