@@ -8,6 +8,7 @@
  *   RT_TSS, RT_STACK   TSS with GDT, exception stack  its own, supervisor
  *   RT_GATE            the gate                       one page for all
  *   RT_DATA            its request slot               its own
+ *   RT_XSTATE          its extended state             its own
  * PML4 slot 511 is the address space's: RT_SITES.
  */
 #ifndef GUEST_RT_ABI_H
@@ -26,12 +27,14 @@
 #define RT_GATE (RT_BASE + 0x9000)
 #define RT_DATA (RT_BASE + 0xb000)  /* the request slot of calls without exits */
 
+#define RT_XSTATE (RT_BASE + 0xf000) /* XSAVE image, standard form: see RT_SAVE */
+
 #define RT_PROBE (RT_BASE + 0xd000) /* at boot only: a page of ring-3 code */
 
 /*
  * The slot: a call that the VMM's helper thread may answer while the vCPU spins in the gate. Offsets within RT_DATA.
  * The state is one word, since a call must be executed exactly once: IDLE -> POSTED (guest) -> ANSWERED, LEAVE or REFUSED (host) ->
- * IDLE (guest when it goes on, host after an exit). Who executes it is settled in the VMM's own memory (vmm/slot.c): in the
+ * IDLE (guest when it goes on, host after an exit). ANSWERED may have SAVE -> SAVED (guest) -> LOAD or LEAVE (host) in its place. Who executes it is settled in the VMM's own memory (vmm/slot.c): in the
  * deprivileged model the program can write all of this.
  */
 #define RT_SLOT_RCX 0x08    /* return address, flags */
@@ -39,10 +42,22 @@
 #define RT_SLOT_NR 0x18     /* number, six arguments */
 #define RT_SLOT_ARG 0x20
 #define RT_SLOT_RESULT 0x50
+/* The other registers, and where a loaded program goes on. The stack pointer comes with every call. */
+#define RT_SLOT_RSP 0x58
+#define RT_SLOT_RBX 0x60
+#define RT_SLOT_RBP 0x68
+#define RT_SLOT_R12 0x70
+#define RT_SLOT_R13 0x78
+#define RT_SLOT_R14 0x80
+#define RT_SLOT_R15 0x88
+#define RT_SLOT_FLAGS 0x90
+#define RT_SLOT_RIP 0x98
 #define RT_SLOT_STATE 0x100 /* a line of its own: both sides poll it */
 #define RT_SLOT_OPEN 0x140  /* nonzero: post, somebody answers */
 #define RT_SLOT_BELL 0x144  /* nonzero: it is asleep, ring */
 #define RT_SLOT_BUDGET 0x148 /* rounds of spinning before leaving by `out` */
+
+#define RT_SLOT_XMASK 0x150  /* which extended state there is: XSAVE's mask, 64 bits */
 
 /*
  * Answers of the gate itself: by the low byte of the call's number, {-number, answer} of 32 bits each. Where the first word matches no
@@ -63,9 +78,13 @@
 
 #define RT_IDLE 0
 #define RT_POSTED 1
-#define RT_ANSWERED 3       /* 2 is the host's own knowledge */
+#define RT_SAVED 2          /* all registers are in the slot and RT_XSTATE; the call is answered */
+#define RT_ANSWERED 3
 #define RT_LEAVE 4          /* answered, but something waits for the task outside */
 #define RT_REFUSED 5        /* not for the helper: leave and ask */
+/* Ring-3 gates only: */
+#define RT_SAVE 6           /* answered, and a signal waits: the registers are wanted */
+#define RT_LOAD 7           /* the program is elsewhere now: at a handler, or where one returned to */
 
 /* The one port that the gate uses. Ports below RT_VECTORS are the vectors of fault stubs. */
 #define RT_GATE_PORT 0x5a

@@ -10,6 +10,8 @@
  * notice. Then, if the helper polls, the call is posted to the slot, and the gate spins until it is answered or patience ends. If it sleeps
  * and the call is of a kind that it mostly answers, an `out` to an ioeventfd wakes it without an exit to the VMM.
  * Otherwise, and then, one `out` leaves the VM with all registers as they came.
+ * A handler is entered, and left by rt_sigreturn, without an exit too, where the gate runs in ring 3: the helper asks for the registers, builds
+ * the frame, and says what they are then. They are loaded by plain instructions of ring 3.
  * deprivileged: the gate runs in ring 3 and returns by a jump.
  * hardware: it runs in ring 0 and returns by sysretq. After an exit the VMM resumes the program itself in both.
  *
@@ -17,12 +19,14 @@
  */
 #include "guest-rt/abi.h"
 
+#define X gate_\name + (RT_XSTATE - RT_GATE)(%rip)
 #define D(off) gate_\name + (RT_DATA - RT_GATE) + off(%rip)
 
-	.macro GATE name, back:vararg
+	.macro GATE name, ring, back:vararg
 	.balign 16
 	.globl rt_gate_\name, rt_gate_\name\()_end, rt_gate_\name\()_has_rcx, rt_gate_\name\()_has_r11
 	.globl rt_gate_\name\()_done, rt_gate_\name\()_out, rt_gate_\name\()_told, rt_gate_\name\()_ask
+	.globl rt_gate_\name\()_save, rt_gate_\name\()_load, rt_gate_\name\()_load_end
 	.globl rt_gate_\name\()_jumped, rt_gate_\name\()_jumped_has_rcx
 rt_gate_\name:
 gate_\name:
@@ -30,7 +34,12 @@ gate_\name:
 rt_gate_\name\()_has_rcx:
 	mov %r11, D(RT_SLOT_R11)
 rt_gate_\name\()_has_r11:
-	mov D(RT_COUNT), %ecx /* the VMM wants to see the call now and then: it may be worth rewriting its site */
+	movzbl D(RT_SLOT_R11 + 1), %ecx
+	lea 12f(%rip), %r11
+	movzbl (%r11, %rcx), %ecx
+	jrcxz 13f
+	jmp 9f /* the trap flag was just set: the VMM gives it back, the gate would not */
+13:	mov D(RT_COUNT), %ecx /* the VMM wants to see the call now and then: it may be worth rewriting its site */
 	jrcxz 5f
 	lea -1(%rcx), %ecx
 	mov %ecx, D(RT_COUNT)
@@ -48,6 +57,7 @@ rt_gate_\name\()_has_r11:
 	mov %r10, D(RT_SLOT_ARG + 24)
 	mov %r8, D(RT_SLOT_ARG + 32)
 	mov %r9, D(RT_SLOT_ARG + 40)
+	mov %rsp, D(RT_SLOT_RSP)
 	mov D(RT_SLOT_BELL), %ecx
 	jrcxz 6f
 	movzbl %al, %ecx
@@ -69,11 +79,19 @@ rt_gate_\name\()_has_r11:
 	jrcxz 9f
 	lea RT_LEAVE-RT_REFUSED(%rcx), %ecx
 	jrcxz 9f
+	.if \ring == 3
+	lea RT_REFUSED-RT_SAVE(%rcx), %ecx
+	jrcxz 10f
+	lea RT_SAVE-RT_LOAD(%rcx), %ecx
+	jrcxz 11f
+	.endif
 	pause
 	lea -1(%r11), %r11
 	mov %r11, %rcx
 	jrcxz 9f
 	jmp 1b
+10:	jmp rt_gate_\name\()_save
+11:	jmp rt_gate_\name\()_load
 9:	mov D(RT_SLOT_R11), %r11
 	mov D(RT_SLOT_RCX), %rcx
 rt_gate_\name\()_out:
@@ -95,18 +113,70 @@ rt_gate_\name\()_done: /* from here on the call in the slot is answered */
 	mov D(RT_SLOT_R11), %r11
 	mov D(RT_SLOT_RCX), %rcx
 	\back
+/* In ring 3 rsp may point at the slot: nothing else uses it meanwhile. */
+rt_gate_\name\()_save: /* from here to _load the VMM knows rsp and rdx from the slot, and rax is the result */
+	.if \ring == 3
+	mov %rbx, D(RT_SLOT_RBX)
+	mov %rbp, D(RT_SLOT_RBP)
+	mov %r12, D(RT_SLOT_R12)
+	mov %r13, D(RT_SLOT_R13)
+	mov %r14, D(RT_SLOT_R14)
+	mov %r15, D(RT_SLOT_R15)
+	lea D(RT_SLOT_FLAGS + 8), %rsp
+	pushfq
+	mov D(RT_SLOT_RSP), %rsp
+	mov D(RT_SLOT_XMASK), %eax
+	mov D(RT_SLOT_XMASK + 4), %edx
+	xsave64 X
+	mov D(RT_SLOT_NR), %rax
+	mov D(RT_SLOT_ARG + 16), %rdx
+	movl $RT_SAVED, D(RT_SLOT_STATE)
+	mov D(RT_SLOT_BUDGET), %r11
+	jmp 1b
+	.endif
+rt_gate_\name\()_load: /* from here on the VMM knows all registers by itself */
+	.if \ring == 3
+	movl $RT_IDLE, D(RT_SLOT_STATE)
+	mov D(RT_SLOT_XMASK), %eax
+	mov D(RT_SLOT_XMASK + 4), %edx
+	xrstor64 X
+	mov D(RT_SLOT_RBX), %rbx
+	mov D(RT_SLOT_RBP), %rbp
+	mov D(RT_SLOT_R12), %r12
+	mov D(RT_SLOT_R13), %r13
+	mov D(RT_SLOT_R14), %r14
+	mov D(RT_SLOT_R15), %r15
+	mov D(RT_SLOT_ARG), %rdi
+	mov D(RT_SLOT_ARG + 8), %rsi
+	mov D(RT_SLOT_ARG + 16), %rdx
+	mov D(RT_SLOT_ARG + 24), %r10
+	mov D(RT_SLOT_ARG + 32), %r8
+	mov D(RT_SLOT_ARG + 40), %r9
+	mov D(RT_SLOT_RESULT), %rax
+	mov D(RT_SLOT_R11), %r11
+	mov D(RT_SLOT_RCX), %rcx
+	lea D(RT_SLOT_FLAGS), %rsp
+	popfq
+	mov D(RT_SLOT_RSP), %rsp
+	jmp *D(RT_SLOT_RIP)
+	.endif
+rt_gate_\name\()_load_end:
 /* Rewritten sites: ring 3 only. No flags are never a program's: they are in the flags register. */
 rt_gate_\name\()_jumped:
 	mov %rcx, D(RT_SLOT_RCX)
 rt_gate_\name\()_jumped_has_rcx:
 	movq $0, D(RT_SLOT_R11)
 	jmp 4b
+	ud2
+12:	.rept 128 /* by the second byte of the flags: is TF on? */
+	.byte 0, 1
+	.endr
 rt_gate_\name\()_end:
 	.endm
 
 	.section .rodata
-	GATE user, jmp *%rcx
-	GATE kernel, sysretq
+	GATE user, 3, jmp *%rcx
+	GATE kernel, 0, sysretq
 
 	.globl rt_stubs, rt_stubs_end
 /* One stub a vector: one instruction, no register touched. The VMM reads the frame from the stack page. */

@@ -9,7 +9,11 @@
 #include "vmm/machine.h"
 
 #define XFEATURES_AMX ((uint64_t)3 << 17) /* needs arch_prctl(ARCH_REQ_XCOMP_PERM), which programs are not given */
+#define FCW 0
+#define MXCSR 24
+#define MXCSR_MASK 28
 #define XSAVE_HEADER 512
+#define XSAVE_HEADER_SIZE 64
 #define XSAVE_LEAST 576
 
 static uint64_t host_xcr0(void)
@@ -32,6 +36,17 @@ static uint64_t supported_xcr0(struct machine *m)
 	return 0;
 }
 
+/* What MXCSR may hold. */
+static uint32_t host_mxcsr_mask(void)
+{
+	uint8_t area[512] __attribute__((aligned(16))) = { 0 };
+	uint32_t mask;
+
+	__asm__ volatile("fxsave64 %0" : "=m"(area));
+	memcpy(&mask, area + MXCSR_MASK, sizeof(mask));
+	return mask ? mask : 0xffbf;
+}
+
 int fpu_init(struct machine *m)
 {
 	unsigned a, b, c, d;
@@ -50,14 +65,36 @@ int fpu_init(struct machine *m)
 	}
 	m->platform.xstate_size = size;
 	m->platform.xfeatures = m->xcr0;
+	m->mxcsr_mask = host_mxcsr_mask();
 	return size <= sizeof(struct kvm_xsave) ? 0 : -ENOTSUP;
+}
+
+/* The image in RT_XSTATE, while the helper serves a vCPU whose gate saves and loads it. */
+static int slot_set(struct vcpu *v, const uint8_t *buf)
+{
+	static const uint8_t zero[XSAVE_HEADER_SIZE];
+	uint64_t bv;
+	uint32_t mxcsr;
+
+	memcpy(&bv, buf + XSAVE_HEADER, sizeof(bv));
+	memcpy(&mxcsr, buf + MXCSR, sizeof(mxcsr));
+	/* XRSTOR would fault, and KVM refuses it. */
+	if ((bv & ~v->m->xcr0) || (mxcsr & ~v->m->mxcsr_mask) || memcmp(buf + XSAVE_HEADER + sizeof(bv), zero, XSAVE_HEADER_SIZE - sizeof(bv)))
+		return -EINVAL;
+	memcpy(v->xstate, buf, v->m->platform.xstate_size);
+	return 0;
 }
 
 int fpu_get(struct vcpu *v, void *buf)
 {
 	struct kvm_xsave x;
-	long r = HOST(ioctl(v->fd, KVM_GET_XSAVE, &x));
+	long r;
 
+	if (v->fpu_in_slot) {
+		memcpy(buf, v->xstate, v->m->platform.xstate_size);
+		return 0;
+	}
+	r = HOST(ioctl(v->fd, KVM_GET_XSAVE, &x));
 	if (r == 0)
 		memcpy(buf, &x, v->m->platform.xstate_size);
 	return (int)r;
@@ -67,19 +104,31 @@ int fpu_set(struct vcpu *v, const void *buf)
 {
 	struct kvm_xsave x = { 0 };
 
+	if (v->fpu_in_slot)
+		return slot_set(v, buf);
 	memcpy(&x, buf, v->m->platform.xstate_size);
 	return (int)HOST(ioctl(v->fd, KVM_SET_XSAVE, &x));
+}
+
+static void fill_fresh(uint8_t *x, uint64_t xstate_bv)
+{
+	const uint16_t fcw = 0x37f;
+	const uint32_t mxcsr = 0x1f80;
+
+	memcpy(x + FCW, &fcw, sizeof(fcw));
+	memcpy(x + MXCSR, &mxcsr, sizeof(mxcsr));
+	memset(x + XSAVE_HEADER, 0, XSAVE_HEADER_SIZE);
+	memcpy(x + XSAVE_HEADER, &xstate_bv, sizeof(xstate_bv));
 }
 
 void fpu_reset(struct vcpu *v)
 {
 	struct kvm_xsave x = { 0 };
-	const uint16_t fcw = 0x37f;
-	const uint32_t mxcsr = 0x1f80;
-	const uint64_t xstate_bv = 3; /* x87 and SSE from here; the rest to its initial state */
 
-	memcpy((uint8_t *)&x, &fcw, sizeof(fcw));
-	memcpy((uint8_t *)&x + 24, &mxcsr, sizeof(mxcsr));
-	memcpy((uint8_t *)&x + XSAVE_HEADER, &xstate_bv, sizeof(xstate_bv));
+	if (v->fpu_in_slot) { /* nothing from here, so all to its initial state */
+		fill_fresh(v->xstate, 0);
+		return;
+	}
+	fill_fresh((uint8_t *)&x, 3); /* x87 and SSE from here; the rest to its initial state */
 	(void)ioctl(v->fd, KVM_SET_XSAVE, &x);
 }

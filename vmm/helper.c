@@ -151,7 +151,7 @@ void slot_note_exit(struct vcpu *v)
 
 	if (!v->server || helper.bell < 0)
 		return;
-	if (slot_state(v) == RT_POSTED)
+	if (slot_state(v) == RT_POSTED || slot_state(v) == RT_SAVED)
 		note_miss(v);
 	if (atomic_load_explicit(&helper.awake, memory_order_relaxed))
 		return;
@@ -190,26 +190,68 @@ static bool note_site(struct vcpu *v, uint64_t nr)
 	return true;
 }
 
-static void answer(struct vcpu *v)
+static void give_answer(struct vcpu *v, long result)
 {
-	uint64_t nr = slot_read(v, RT_SLOT_NR), args[6];
-	uint32_t state = RT_REFUSED;
-	long result = 0;
-
-	for (unsigned i = 0; i < 6; i++)
-		args[i] = slot_read(v, RT_SLOT_ARG + 8 * i);
-	/* A program that steps: slot_enter(). */
-	switch (slot_read(v, RT_SLOT_R11) & FLAG_TF ? SERVED_REFUSED : v->server(v->server_ctx, nr, args, &result)) {
-	case SERVED_ANSWERED: state = note_site(v, nr) ? RT_LEAVE : RT_ANSWERED; break;
-	case SERVED_LEAVE: state = RT_LEAVE; break;
-	case SERVED_REFUSED: break;
-	}
-	if (++v->nserved % BUDGET_STEP == 0)
-		slot_budget(v, 0, SPIN_MAX);
 	v->result = result;
 	*(volatile uint64_t *)(v->data + RT_SLOT_RESULT) = (uint64_t)result;
-	slot_state_set(v, state);
-	release(v);
+}
+
+static uint32_t answer(struct vcpu *v)
+{
+	uint64_t nr = slot_read(v, RT_SLOT_NR), args[6];
+	enum served s = SERVED_REFUSED;
+	long result = 0;
+
+	v->loads = v->asked = false;
+	for (unsigned i = 0; i < 6; i++)
+		args[i] = slot_read(v, RT_SLOT_ARG + 8 * i);
+	v->regs->rsp = slot_read(v, RT_SLOT_RSP);
+	/* A program that steps: slot_enter(). One whose site is to be rewritten. */
+	if (!(slot_read(v, RT_SLOT_R11) & FLAG_TF) && !note_site(v, nr))
+		s = v->server->call(v->server_ctx, nr, args, &result);
+	if (++v->nserved % BUDGET_STEP == 0)
+		slot_budget(v, 0, SPIN_MAX);
+	switch (s) {
+	case SERVED_ANSWERED:
+		give_answer(v, result);
+		return RT_ANSWERED;
+	case SERVED_LEAVE:
+		give_answer(v, result);
+		return RT_LEAVE;
+	case SERVED_SIGNAL:
+		give_answer(v, result);
+		v->asked = true;
+		return RT_SAVE;
+	case SERVED_LOADED:
+		slot_load(v);
+		return RT_LOAD;
+	case SERVED_LOADED_LEAVE:
+		slot_load(v);
+		return RT_LEAVE;
+	case SERVED_REFUSED:
+		break;
+	}
+	return RT_REFUSED;
+}
+
+/* The registers that were asked for are here. A program that forges this has its last call answered once more. */
+static uint32_t deliver(struct vcpu *v)
+{
+	enum served s = SERVED_LEAVE;
+
+	if (v->asked) {
+		slot_get_registers(v, v->regs);
+		s = v->server->signal(v->server_ctx);
+	}
+	v->asked = false;
+	if (s == SERVED_LOADED || s == SERVED_LOADED_LEAVE)
+		slot_load(v);
+	return s == SERVED_LOADED ? RT_LOAD : RT_LEAVE;
+}
+
+static bool is_posted(uint32_t state)
+{
+	return state == RT_POSTED || state == RT_SAVED;
 }
 
 /* Answers what is posted. Calls answered. */
@@ -219,18 +261,20 @@ static unsigned poll_all(struct machine *m)
 
 	for (unsigned i = 0; i < n; i++) {
 		struct vcpu *v = m->vcpus[i];
-		uint32_t in = SERVE_IN;
+		uint32_t in = SERVE_IN, state;
 
-		if (!v || atomic_load_explicit(&v->serve, memory_order_relaxed) != SERVE_IN || slot_state(v) != RT_POSTED)
+		if (!v || atomic_load_explicit(&v->serve, memory_order_relaxed) != SERVE_IN || !is_posted(slot_state(v)))
 			continue;
 		if (!atomic_compare_exchange_strong(&v->serve, &in, SERVE_TAKEN))
 			continue;
-		if (slot_state(v) == RT_POSTED) {
-			answer(v);
+		state = slot_state(v);
+		if (is_posted(state)) { /* else it left and came back between the two looks */
+			v->fpu_in_slot = true;
+			slot_state_set(v, state == RT_POSTED ? answer(v) : deliver(v));
+			v->fpu_in_slot = false;
 			done++;
-		} else { /* it left and came back between the two looks */
-			release(v);
 		}
+		release(v);
 	}
 	return done;
 }

@@ -29,6 +29,10 @@ void slot_budget(struct vcpu *v, unsigned divide, uint64_t limit); /* divided, n
 /* The gate passed by its table, so that the VMM sees a call now and then: calls that this one stands for. */
 unsigned slot_recount(struct vcpu *v);
 
+/* While `serve` is taken: what the gate saved; *v->regs and RT_XSTATE are what it is to load. */
+void slot_get_registers(struct vcpu *v, struct uregs *r);
+void slot_load(struct vcpu *v);
+
 void helper_start(struct machine *m); /* once for the instance; the thread lives as long as it */
 void helper_entering(struct vcpu *v); /* a vCPU goes into the guest, and comes out of it */
 void helper_left(void);

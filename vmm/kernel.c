@@ -12,8 +12,8 @@
 #define GATE_OFF(name, label) (unsigned)(rt_gate_##name##_##label - rt_gate_##name)
 #define GATE(name) \
 	extern const uint8_t rt_gate_##name[], rt_gate_##name##_has_rcx[], rt_gate_##name##_has_r11[], rt_gate_##name##_out[], \
-		rt_gate_##name##_told[], rt_gate_##name##_ask[], rt_gate_##name##_done[], rt_gate_##name##_jumped[], \
-		rt_gate_##name##_jumped_has_rcx[], rt_gate_##name##_end[]; \
+		rt_gate_##name##_told[], rt_gate_##name##_ask[], rt_gate_##name##_done[], rt_gate_##name##_save[], \
+		rt_gate_##name##_load[], rt_gate_##name##_load_end[], rt_gate_##name##_jumped[], rt_gate_##name##_jumped_has_rcx[], rt_gate_##name##_end[]; \
 	static struct gate_layout name##_gate(void) \
 	{ \
 		return (struct gate_layout){ \
@@ -24,6 +24,9 @@
 			.told = GATE_OFF(name, told), \
 			.ask = GATE_OFF(name, ask), \
 			.done = GATE_OFF(name, done), \
+			.save = GATE_OFF(name, save), \
+			.load = GATE_OFF(name, load), \
+			.load_end = GATE_OFF(name, load_end), \
 			.jumped = GATE_OFF(name, jumped), \
 			.jumped_has_rcx = GATE_OFF(name, jumped_has_rcx), \
 			.end = GATE_OFF(name, end), \
@@ -139,14 +142,16 @@ int kernel_map_gate(struct vcpu *v)
 	if (!m->hardware)
 		tss[TSS_IOMAP + RT_BELL_PORT / 8] &= (uint8_t)~(1u << RT_BELL_PORT % 8);
 	/* What the gate's ring may write, it can write by itself in the deprivileged model: slot.c trusts none of it. */
-	if (kernel_map(v, RT_DATA, v->pages[VCPU_PAGE_DATA], K_RW | (m->hardware ? 0 : PTE_U)) < 0)
+	if (kernel_map(v, RT_DATA, v->pages[VCPU_PAGE_DATA], K_RW | (m->hardware ? 0 : PTE_U)) < 0 ||
+	    kernel_map(v, RT_XSTATE, v->pages[VCPU_PAGE_XSTATE], K_RW | (m->hardware ? 0 : PTE_U)) < 0)
 		return -ENOMEM;
 	return kernel_map(v, RT_GATE, m->gate_page, K_RX | (m->hardware ? 0 : PTE_U));
 }
 
 int kernel_map_vcpu(struct vcpu *v)
 {
-	static const gva_t place[VCPU_PAGES] = { [VCPU_PAGE_TSS] = RT_TSS, [VCPU_PAGE_STACK] = RT_STACK, [VCPU_PAGE_DATA] = RT_DATA };
+	static const gva_t place[VCPU_PAGES] = { [VCPU_PAGE_TSS] = RT_TSS, [VCPU_PAGE_STACK] = RT_STACK, [VCPU_PAGE_DATA] = RT_DATA,
+						   [VCPU_PAGE_XSTATE] = RT_XSTATE };
 	struct machine *m = v->m;
 	uint8_t *tss;
 

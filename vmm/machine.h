@@ -23,7 +23,7 @@
 #define VCPU_MAX 1024
 
 /* Where things are in the gate's code: offsets from its first instruction. */
-struct gate_layout { const uint8_t *code; unsigned has_rcx, has_r11, out, told, ask, done, jumped, jumped_has_rcx, end; };
+struct gate_layout { const uint8_t *code; unsigned has_rcx, has_r11, out, told, ask, done, save, load, load_end, jumped, jumped_has_rcx, end; };
 
 struct machine {
 	struct platform platform;
@@ -37,6 +37,7 @@ struct machine {
 	struct gate_layout gate;
 	struct kvm_cpuid2 *cpuid;
 	uint64_t cr4, xcr0;
+	uint32_t mxcsr_mask;
 	gpa_t vdso_gpa;
 	size_t vdso_size;         /* 0: none */
 	gpa_t idt_page, stubs_page, gate_page; /* the upper half's pages that all vCPUs share */
@@ -132,8 +133,12 @@ void kernel_set_cpu_number(struct vcpu *v, uint32_t number); /* what the vDSO's 
 void kernel_choose_gate(struct machine *m);      /* by the trap model */
 int kernel_map_gate(struct vcpu *v);             /* the gate, as the trap model wants it */
 
+/* What a program may have in its flags; IF and bit 1 are always on. */
+#define FLAGS_USER (0x1ul | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x800 | 0x4000 | 0x10000 | 0x40000 | 0x200000)
+#define FLAGS_ALWAYS 0x202ul
+
 /* vcpu.c */
-enum { VCPU_PAGE_TSS, VCPU_PAGE_STACK, VCPU_PAGE_DATA, VCPU_PAGES };
+enum { VCPU_PAGE_TSS, VCPU_PAGE_STACK, VCPU_PAGE_DATA, VCPU_PAGE_XSTATE, VCPU_PAGES };
 
 struct vcpu {
 	struct machine *m;         /* constant, as all down to `pages` */
@@ -148,9 +153,8 @@ struct vcpu {
 	struct aspace *as;         /* NULL: none */
 	uint64_t cr3;              /* wanted */
 	bool at_cpl0;              /* the last exit was in a stub or a ring-0 gate: segments must be set */
-	served_fn server;          /* NULL: every call comes out */
+	const struct call_server *server; /* NULL: every call comes out */
 	void *server_ctx;
-	const unsigned char *ring; /* by the low byte of the number: worth ringing the helper for */
 	gva_t show_from, show_to;  /* sites.c: going back to the one address means going on at the other; 0: none */
 	int64_t last_exit;         /* ns: of the last call that came out */
 	bool jumped;               /* the call that came out last was from a rewritten site */
@@ -162,7 +166,7 @@ struct vcpu {
 	/* any thread */
 	_Atomic bool kicked, in_run;
 	_Atomic uint32_t serve;    /* slot.c: who has the call */
-	uint8_t *data;             /* the slot's page; constant */
+	uint8_t *data, *xstate;    /* the slot's page, the extended state's; constant */
 	_Atomic int host_cpu;      /* where it went into the guest last; -1: it never did */
 	_Atomic uint64_t budget;   /* the gate's patience: rounds */
 	unsigned nserved;          /* while `serve` is taken, the helper's */
@@ -170,6 +174,11 @@ struct vcpu {
 	long result;               /* of the last answered call */
 	gva_t hot;                 /* its site is worth rewriting; 0: no */
 	uint64_t hot_nr;
+	struct uregs *regs;        /* what vcpu_enter() got */
+	bool fpu_in_slot;          /* fpu_get() and kin mean RT_XSTATE */
+	bool asked;                /* for the registers */
+	bool loads;                /* the gate was told to load these registers, and RT_XSTATE */
+	struct uregs load;
 	_Atomic int tid;
 };
 int vcpus_init(struct machine *m, char *err, size_t err_size); /* makes the first one and finds out the trap model */
@@ -189,7 +198,7 @@ bool exit_read_code(struct vcpu *v, gva_t gva, uint8_t *code, unsigned n);
 
 /* slot.c */
 void slot_init(struct vcpu *v);
-void slot_set_server(struct vcpu *v, served_fn fn, void *ctx, const unsigned char *ring);
+void slot_set_server(struct vcpu *v, const struct call_server *s, void *ctx);
 void slot_enter(struct vcpu *v);                      /* right before the guest runs */
 void slot_leave(struct vcpu *v);                      /* right after: the call in the slot is settled */
 bool slot_resume(struct vcpu *v, struct uregs *r, struct vcpu_event *ev); /* r in the gate: back to the program. true: its call was answered */

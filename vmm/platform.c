@@ -69,6 +69,7 @@ static int boot(struct machine *m, bool no_rewrite, char *err, size_t err_size)
 	vdso_init(m);
 	m->rewrite = !m->hardware && !no_rewrite; /* where `syscall` does not trap there is little to win */
 	m->platform.ops = m->hardware ? &hardware_ops : &deprivileged_ops;
+	m->platform.served_registers = !m->hardware;
 	m->platform.hwcap = getauxval(AT_HWCAP);
 	m->platform.hwcap2 = getauxval(AT_HWCAP2);
 	if (!(m->cr4 & (1u << 16)))

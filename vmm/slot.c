@@ -14,6 +14,11 @@
  * The helper (helper.c) must not take a core from a running vCPU. While it sleeps, gates ring for it, or, where it could not run, leave
  * at once.
  *
+ * Registers. A signal that a call has raised (mostly its own caller's) is delivered without an exit: the answer is SAVE, the gate puts
+ * all registers into the slot and RT_XSTATE, and the server builds the handler's frame and sets them anew; LOAD, and the gate loads
+ * them. rt_sigreturn is answered by LOAD at once. From then on until the gate has them loaded the program is where `load` says: if it
+ * comes out meanwhile, that is what its thread goes on with. The gate says IDLE when it begins to load.
+ *
  * The same page has the table of answers that the gate gives without asking anybody.
  */
 /* host syscalls: futex */
@@ -45,7 +50,7 @@ void slot_tell(struct vcpu *v, unsigned nr, uint32_t value)
 void slot_forget(struct vcpu *v)
 {
 	for (unsigned i = 0; i < 256; i++)
-		__atomic_store_n(answer_entry(v, i), RT_NO_ANSWER(i) | (uint64_t)(v->ring && v->ring[i]) << 32, __ATOMIC_RELEASE);
+		__atomic_store_n(answer_entry(v, i), RT_NO_ANSWER(i) | (uint64_t)(v->server && v->server->ring[i]) << 32, __ATOMIC_RELEASE);
 }
 
 void slot_budget(struct vcpu *v, unsigned divide, uint64_t limit)
@@ -62,14 +67,18 @@ void slot_wipe(struct vcpu *v)
 {
 	atomic_fetch_add_explicit(&v->m->ntold, *(volatile uint64_t *)slot_quad(v, RT_TOLD), memory_order_relaxed);
 	memset(v->data, 0, RT_ANSWERS);
+	memset(v->xstate, 0, PAGE_SIZE);
 	*slot_quad(v, RT_SLOT_BUDGET) = atomic_load_explicit(&v->budget, memory_order_relaxed);
+	*slot_quad(v, RT_SLOT_XMASK) = v->m->xcr0;
 }
 
 void slot_init(struct vcpu *v)
 {
 	v->data = gpa_hva(v->m, v->pages[VCPU_PAGE_DATA]);
 	memset(v->data, 0, PAGE_SIZE);
+	v->xstate = gpa_hva(v->m, v->pages[VCPU_PAGE_XSTATE]);
 	*slot_quad(v, RT_SLOT_BUDGET) = v->budget = SPIN_MAX;
+	*slot_quad(v, RT_SLOT_XMASK) = v->m->xcr0;
 	slot_forget(v);
 	atomic_init(&v->host_cpu, -1);
 	atomic_init(&v->serve, SERVE_OUT);
@@ -83,6 +92,7 @@ void slot_enter(struct vcpu *v)
 	if (!v->server)
 		return;
 	slot_state_set(v, RT_IDLE);
+	v->loads = v->asked = false;
 	helper_entering(v);
 	atomic_store(&v->serve, SERVE_IN);
 	slot_open(v, helper_mode());
@@ -102,16 +112,65 @@ void slot_leave(struct vcpu *v)
 	helper_left();
 }
 
-void slot_set_server(struct vcpu *v, served_fn fn, void *ctx, const unsigned char *ring)
+void slot_set_server(struct vcpu *v, const struct call_server *s, void *ctx)
 {
-	v->server = fn;
+	v->server = s;
 	v->server_ctx = ctx;
-	v->ring = ring;
 	v->streak = 0;
 	slot_open(v, SLOT_CLOSED);
 	slot_forget(v);
-	if (fn)
+	if (s)
 		helper_start(v->m);
+}
+
+/* --- registers ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t get(struct vcpu *v, unsigned off) { return *(volatile uint64_t *)slot_quad(v, off); }
+static void set(struct vcpu *v, unsigned off, uint64_t value) { *(volatile uint64_t *)slot_quad(v, off) = value; }
+
+void slot_get_registers(struct vcpu *v, struct uregs *r)
+{
+	r->rdi = get(v, RT_SLOT_ARG), r->rsi = get(v, RT_SLOT_ARG + 8), r->rdx = get(v, RT_SLOT_ARG + 16);
+	r->r10 = get(v, RT_SLOT_ARG + 24), r->r8 = get(v, RT_SLOT_ARG + 32), r->r9 = get(v, RT_SLOT_ARG + 40);
+	r->rbx = get(v, RT_SLOT_RBX), r->rbp = get(v, RT_SLOT_RBP), r->rsp = get(v, RT_SLOT_RSP);
+	r->r12 = get(v, RT_SLOT_R12), r->r13 = get(v, RT_SLOT_R13), r->r14 = get(v, RT_SLOT_R14), r->r15 = get(v, RT_SLOT_R15);
+	r->rax = (uint64_t)v->result;
+	r->rflags = (get(v, RT_SLOT_FLAGS) & FLAGS_USER) | FLAGS_ALWAYS;
+	r->rip = r->rcx = sites_hide(v, get(v, RT_SLOT_RCX));
+	r->r11 = r->rflags;
+}
+
+void slot_load(struct vcpu *v)
+{
+	const struct uregs *r = v->regs;
+
+	v->load = *r;
+	v->loads = true;
+	set(v, RT_SLOT_ARG, r->rdi), set(v, RT_SLOT_ARG + 8, r->rsi), set(v, RT_SLOT_ARG + 16, r->rdx);
+	set(v, RT_SLOT_ARG + 24, r->r10), set(v, RT_SLOT_ARG + 32, r->r8), set(v, RT_SLOT_ARG + 40, r->r9);
+	set(v, RT_SLOT_RBX, r->rbx), set(v, RT_SLOT_RBP, r->rbp), set(v, RT_SLOT_RSP, r->rsp);
+	set(v, RT_SLOT_R12, r->r12), set(v, RT_SLOT_R13, r->r13), set(v, RT_SLOT_R14, r->r14), set(v, RT_SLOT_R15, r->r15);
+	set(v, RT_SLOT_RESULT, r->rax), set(v, RT_SLOT_RCX, r->rcx), set(v, RT_SLOT_R11, r->r11);
+	set(v, RT_SLOT_FLAGS, (r->rflags & FLAGS_USER) | FLAGS_ALWAYS);
+	set(v, RT_SLOT_RIP, v->show_from && r->rip == v->show_from ? v->show_to : r->rip);
+}
+
+/* The gate was told to load other registers, and the program has not begun to run with them. */
+static bool take_load(struct vcpu *v, gva_t at, struct uregs *r)
+{
+	const struct gate_layout *g = &v->m->gate;
+	uint64_t fs = r->fs_base, gs = r->gs_base;
+	uint32_t state = slot_state(v);
+
+	if (!v->loads || !((at >= g->load && at < g->load_end) || state == RT_LOAD || state == RT_LEAVE))
+		return false;
+	*r = v->load;
+	r->fs_base = fs;
+	r->gs_base = gs;
+	/* What the program may have forged in between does not pass KVM's checks, or harms itself. */
+	if (fpu_set(v, v->xstate) < 0)
+		fpu_reset(v);
+	return true;
 }
 
 /* Return address and flags of a program in the gate at the offset `at`. */
@@ -157,17 +216,25 @@ bool slot_resume(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 	bool told = at >= g->told && at < g->ask; /* by the table: rax is right */
 	bool answered = at >= g->done && at < g->jumped;
 
-	if (at >= g->has_r11 && at < g->jumped && (state == RT_ANSWERED || state == RT_LEAVE))
+	if (take_load(v, at, r)) {
+		slot_state_set(v, RT_IDLE);
+		return true;
+	}
+	if (at >= g->has_r11 && at < g->jumped && (state == RT_ANSWERED || state == RT_LEAVE || state == RT_SAVE || state == RT_SAVED))
 		answered = true;
+	if (at >= g->save && at < g->load) {
+		r->rsp = get(v, RT_SLOT_RSP);
+		r->rdx = get(v, RT_SLOT_ARG + 16);
+	}
 	gate_return(v, at, r);
 	slot_state_set(v, RT_IDLE);
 	if (answered && !told)
 		r->rax = (uint64_t)v->result;
-	if (answered) {
+	if (v->hot && !told) {
 		ev->hot = v->hot;
 		ev->hot_nr = v->hot_nr;
 		v->hot = 0;
-	} else if (!told && v->m->rewrite && !v->jumped && sites_note(v->as, r->rip, slot_recount(v))) {
+	} else if (!answered && !told && v->m->rewrite && !v->jumped && sites_note(v->as, r->rip, slot_recount(v))) {
 		ev->hot = r->rip;
 		ev->hot_nr = r->rax;
 	}

@@ -34,9 +34,6 @@
 #define CR4_SMEP (1u << 20)
 #define CR4_SMAP (1u << 21)
 #define EFER_USER 0xd01 /* SCE LME LMA NXE */
-/* What a program may have in its flags; IF and bit 1 are always on. */
-#define FLAGS_USER (0x1ul | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x800 | 0x4000 | 0x10000 | 0x40000 | 0x200000)
-#define FLAGS_ALWAYS 0x202ul
 
 static __thread struct vcpu *here; /* the one this thread enters: for the kick's handler */
 static __thread int my_tid;
@@ -196,7 +193,7 @@ void vcpu_give_back(struct vcpu *v)
 	m = v->m;
 	if (here == v)
 		here = NULL; /* a late kick is not for its next owner */
-	slot_set_server(v, NULL, NULL, NULL);
+	slot_set_server(v, NULL, NULL);
 	slot_wipe(v);
 	vcpu_set_root(v, NULL);
 	mutex_lock(&m->pool_lock);
@@ -272,6 +269,7 @@ void vcpu_enter(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 	if (here != v || atomic_load_explicit(&v->tid, memory_order_relaxed) != my_tid)
 		bind_thread(v);
 	ev->hot = 0;
+	v->regs = r;
 	if (v->broken) {
 		ev->kind = VCPU_DEAD;
 		return;

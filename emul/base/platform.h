@@ -56,12 +56,23 @@ struct as_mapping {
 };
 
 /*
- * Answers one call of a vCPU that runs, on the platform's helper thread, whose waiter may not sleep. The program's registers
- * are not to be had meanwhile. SERVED_REFUSED: nothing was done, the call comes by vcpu_run(). SERVED_LEAVE: answered, and the
- * vCPU is to come out with VCPU_ANSWERED.
+ * Who answers calls of a vCPU while it is in vcpu_run(), on the platform's helper thread, whose waiter may not sleep.
+ * Of the program's registers (the `r` of vcpu_run()) only rsp is right then, but in `signal`.
  */
-enum served { SERVED_ANSWERED, SERVED_LEAVE, SERVED_REFUSED };
-typedef enum served (*served_fn)(void *ctx, uint64_t nr, const uint64_t args[6], long *ret);
+enum served {
+	SERVED_ANSWERED,
+	SERVED_LEAVE,   /* answered, and the vCPU is to come out with VCPU_ANSWERED */
+	SERVED_SIGNAL,  /* answered; then `signal` is wanted. Only with served_registers */
+	SERVED_LOADED,  /* all registers were set: it goes on with them. Only with served_registers */
+	SERVED_LOADED_LEAVE, /* the same, but it comes out first, with VCPU_ANSWERED */
+	SERVED_REFUSED, /* nothing was done, the call comes by vcpu_run() */
+};
+struct call_server {
+	enum served (*call)(void *ctx, uint64_t nr, const uint64_t args[6], long *ret);
+	/* All registers are right, as after the call. SERVED_LOADED, SERVED_LOADED_LEAVE; SERVED_LEAVE: nothing was done. */
+	enum served (*signal)(void *ctx);
+	const unsigned char *ring; /* 256 flags by the low byte of the number: it mostly answers it */
+};
 
 /* A change of a program's text: what is there, what is to be there. */
 #define TEXT_PATCH_MAX 8
@@ -136,9 +147,9 @@ struct platform_ops {
 	int (*vcpu_attach)(struct vcpu *v, struct aspace *as);  /* run this address space from now on; NULL detaches */
 	/* Runs until something happens. Loads *r before, stores it after. */
 	void (*vcpu_run)(struct vcpu *v, struct uregs *r, struct vcpu_event *ev);
-	/* Calls of v may be answered by fn from now on, without leaving vcpu_run(); NULL: none. ring: 256 flags by the low byte of
-	 * the number: fn mostly answers it. What vcpu_tell() said is forgotten. Own thread, not in vcpu_run(). */
-	void (*vcpu_set_server)(struct vcpu *v, served_fn fn, void *ctx, const unsigned char *ring);
+	/* Calls of v may be answered by s from now on, without leaving vcpu_run(); NULL: none. What vcpu_tell() said is
+	 * forgotten. Own thread, not in vcpu_run(). */
+	void (*vcpu_set_server)(struct vcpu *v, const struct call_server *s, void *ctx);
 	/* Call nr answers value from now on without anybody being asked. Any thread. NULL: no such thing. */
 	void (*vcpu_tell)(struct vcpu *v, unsigned nr, uint32_t value);
 	void (*vcpu_forget)(struct vcpu *v); /* what vcpu_tell() said. Any thread; goes with it */
@@ -153,6 +164,7 @@ struct platform_ops {
 
 struct platform {
 	const struct platform_ops *ops;
+	bool served_registers;   /* servers may set the program's registers, and extended state by vcpu_get_xstate() and kin */
 	size_t xstate_size;      /* bytes of the XSAVE image, >= 576 */
 	uint64_t xfeatures;      /* XCR0 */
 	struct vdso_image vdso;

@@ -297,7 +297,8 @@ long signal_restart_call(struct task *t)
 
 /* --- handlers ------------------------------------------------------------------------------------------------------- */
 
-static void run_handler(struct task *t, const struct ksignal *k)
+/* false: there is no place for its frame, and t->regs are as they were. */
+static bool run_handler(struct task *t, const struct ksignal *k)
 {
 	bool step = trace_handler_begins(t);
 	sigmask_t blocked;
@@ -310,7 +311,7 @@ static void run_handler(struct task *t, const struct ksignal *k)
 			mutex_unlock(&t->proc->sighand->lock);
 		}
 		signal_force(t, SIGSEGV, NULL);
-		return;
+		return false;
 	}
 	t->restore_mask = false;
 	t->restart.fn = NULL;
@@ -321,6 +322,7 @@ static void run_handler(struct task *t, const struct ksignal *k)
 	signal_altstack_autodisarm(t);
 	if (step)
 		trace_handler_entered(t);
+	return true;
 }
 
 /* A tracer may have made it so, or not so, in a stop. */
@@ -349,4 +351,64 @@ void signal_deliver(struct task *t)
 		t->restore_mask = false;
 		signal_set_mask(t, t->saved_mask); /* may open the way for others */
 	} while (signal_wants_task(t));
+}
+
+/* --- on the helper thread ------------------------------------------------------------------------------------------------ */
+
+/* The signal that is next, if taking it is all that there is to do. 0: no. */
+static int next_plain_locked(struct task *t)
+{
+	struct proc *p = t->proc;
+	int sig;
+
+	mutex_assert_held(&p->lock);
+	if (t->restore_mask || t->exiting || p->notify_parent || p->group_stop || signal_thread_leaves_locked(t) || t->tracing.tracer ||
+	    trace_steps(&t->tracing) || trace_wants_trap_locked(t) || (t->pending.set & SIGMASK_SYNC & ~t->blocked))
+		return 0;
+	sig = sigpending_next(&t->pending, ~t->blocked);
+	return sig ? sig : sigpending_next(&p->pending, ~t->blocked);
+}
+
+/* It has a handler that can be entered. take: the action is what the handler's flags make of it. */
+static bool has_handler_locked(struct proc *p, int sig, bool take, struct sigact *ret)
+{
+	struct sigact *a = &p->sighand->action[sig];
+	bool ok;
+
+	mutex_lock(&p->sighand->lock);
+	*ret = *a;
+	ok = a->handler > HANDLER_IGN && a->handler < USER_END && (a->flags & SA_RESTORER_FLAG);
+	if (ok && take && (a->flags & (uint32_t)SA_RESETHAND))
+		a->handler = HANDLER_DFL;
+	mutex_unlock(&p->sighand->lock);
+	return ok;
+}
+
+bool signal_deliverable_here(struct task *t)
+{
+	struct sigact act;
+	bool ok;
+	int sig;
+
+	mutex_lock(&t->proc->lock);
+	sig = next_plain_locked(t);
+	ok = sig && has_handler_locked(t->proc, sig, false, &act);
+	mutex_unlock(&t->proc->lock);
+	return ok;
+}
+
+bool signal_deliver_here(struct task *t)
+{
+	struct proc *p = t->proc;
+	struct ksignal k;
+	bool ok;
+
+	mutex_lock(&p->lock);
+	k.sig = next_plain_locked(t);
+	ok = k.sig && has_handler_locked(p, k.sig, true, &k.act);
+	if (ok)
+		signal_take_locked(t, ~t->blocked, &k.info);
+	signal_recalc_locked(t);
+	mutex_unlock(&p->lock);
+	return ok && run_handler(t, &k);
 }

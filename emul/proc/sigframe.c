@@ -185,7 +185,8 @@ static int check_xstate(struct task *t, gva_t at, struct sw_bytes *sw)
 	return 0;
 }
 
-static int restore_xstate(struct task *t, gva_t at)
+/* The frame's state in t->xstate, as it is to be loaded. NULL state: a fresh one. */
+static int read_xstate(struct task *t, gva_t at)
 {
 	const struct platform *pf = t->env->platform;
 	struct sw_bytes sw;
@@ -193,10 +194,6 @@ static int restore_xstate(struct task *t, gva_t at)
 	uint64_t bv = XFEATURES_LEGACY;
 	int r;
 
-	if (!at) { /* no state: a fresh one */
-		pf->ops->vcpu_reset_xstate(t->vcpu);
-		return 0;
-	}
 	if (!buf || (at & 63)) /* XRSTOR wants it aligned */
 		return -EFAULT;
 	r = check_xstate(t, at, &sw);
@@ -213,7 +210,20 @@ static int restore_xstate(struct task *t, gva_t at)
 	bv &= sw.xfeatures; /* what the frame does not claim starts afresh */
 	memcpy(buf + FXREGS_SIZE, &bv, sizeof(bv));
 	memset(buf + SW_BYTES_AT, 0, FXREGS_SIZE - SW_BYTES_AT);
-	return pf->ops->vcpu_set_xstate(t->vcpu, buf);
+	return 0;
+}
+
+static int restore_xstate(struct task *t, gva_t at)
+{
+	const struct platform *pf = t->env->platform;
+	int r;
+
+	if (!at) { /* no state: a fresh one */
+		pf->ops->vcpu_reset_xstate(t->vcpu);
+		return 0;
+	}
+	r = read_xstate(t, at);
+	return r < 0 ? r : pf->ops->vcpu_set_xstate(t->vcpu, t->xstate);
 }
 
 static bool is_canonical(uint64_t va)
@@ -261,30 +271,56 @@ static void bad_frame(struct task *t, const char *what)
 	signal_force(t, SIGSEGV, NULL);
 }
 
+static bool good_segments(const struct rt_frame *f)
+{
+	/* Frames of programs that do not know of ss in it get the only one there is. */
+	uint16_t ss = f->uc.flags & UC_STRICT_RESTORE_SS ? f->uc.mc.ss | 3 : USER_DS;
+
+	return (f->uc.mc.cs | 3) == USER_CS && ss == USER_DS;
+}
+
+/* Where the frame is: the handler's ret took the return address. */
+static int read_frame(struct task *t, struct rt_frame *f)
+{
+	gva_t at = t->regs.rsp - 8;
+
+	return at >= USER_END ? -EFAULT : guest_read(t->mm, f, at);
+}
+
 long signal_return(struct task *t)
 {
-	gva_t at = t->regs.rsp - 8; /* the handler's ret took the return address */
 	struct rt_frame f;
-	uint16_t cs, ss;
 
 	t->regs.orig_rax = ~(uint64_t)0;
-	if (at >= USER_END || guest_read(t->mm, &f, at) < 0) {
+	if (read_frame(t, &f) < 0) {
 		bad_frame(t, "unreadable");
 		return 0;
 	}
 	signal_set_mask(t, f.uc.mask);
 	t->restart.fn = NULL;
 	restore_regs(&t->regs, &f.uc.mc);
-	cs = f.uc.mc.cs | 3;
-	/* Frames of programs that do not know of ss in it get the only one there is. */
-	ss = f.uc.flags & UC_STRICT_RESTORE_SS ? f.uc.mc.ss | 3 : USER_DS;
 	if (restore_xstate(t, f.uc.mc.fpstate) < 0) {
 		bad_frame(t, "extended state");
 		return (long)t->regs.rax;
 	}
 	restore_altstack(t, &f);
 	/* The kernel's iret would fault: SIGSEGV with the registers of the frame. */
-	if (cs != USER_CS || ss != USER_DS || !is_canonical(t->regs.rip))
+	if (!good_segments(&f) || !is_canonical(t->regs.rip))
 		bad_frame(t, "segments or rip");
 	return (long)t->regs.rax;
+}
+
+bool signal_return_here(struct task *t)
+{
+	struct rt_frame f;
+
+	/* What is not plain is refused before anything is changed. */
+	if (read_frame(t, &f) < 0 || !good_segments(&f) || f.uc.mc.rip >= USER_END || (f.uc.mc.rflags & EFLAGS_TF) ||
+	    restore_xstate(t, f.uc.mc.fpstate) < 0)
+		return false;
+	signal_set_mask(t, f.uc.mask);
+	t->restart.fn = NULL;
+	restore_regs(&t->regs, &f.uc.mc);
+	restore_altstack(t, &f);
+	return true;
 }

@@ -55,8 +55,8 @@ void task_kick_locked(struct task *t)
 	mutex_assert_held(&t->proc->lock);
 	atomic_store(&t->has_wakeup, true);
 	waiter_interrupt(&t->waiter);
-	/* A task that kicks itself is not in the guest. */
-	if (t->vcpu && waiter_current() != &t->waiter)
+	/* A task that kicks itself is not in the guest, or in a call that the helper answers, who looks at has_wakeup behind it. */
+	if (t->vcpu && waiter_current() != &t->waiter && task_current() != t)
 		t->env->platform->ops->vcpu_kick(t->vcpu);
 }
 

@@ -84,6 +84,14 @@ bool signal_wants_task(struct task *t);
  * After it regs are what the guest runs next, or t->exiting is set.
  */
 void signal_deliver(struct task *t);
+/*
+ * The same on the helper thread, for a task whose vCPU waits in the gate (platform.h, struct call_server): only where a handler is all that there is
+ * to do. deliverable: a guess, all that needs no registers was looked at. deliver: true: t->regs and extended state are the handler's.
+ */
+bool signal_deliverable_here(struct task *t);
+bool signal_deliver_here(struct task *t);
+/* rt_sigreturn(2) there, with t->regs.rsp alone. false: nothing was done. */
+bool signal_return_here(struct task *t);
 /* restart_syscall(2): goes on with t->restart. */
 long signal_restart_call(struct task *t);
 /* rt_sigreturn(2): restores everything from the frame; a bad frame is SIGSEGV. rax of the frame is the result. */

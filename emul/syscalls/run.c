@@ -78,7 +78,7 @@ static void choose_server(struct task *t, bool *served)
 
 	if (want == *served)
 		return;
-	t->env->platform->ops->vcpu_set_server(t->vcpu, want ? call_serve : NULL, t, call_worth_ringing());
+	t->env->platform->ops->vcpu_set_server(t->vcpu, want ? call_server() : NULL, t);
 	task_answers(t, want);
 	if (task_wants_every_call(t))
 		mm_restore_text(t->mm); /* a tracer reads it */

@@ -25,7 +25,7 @@ static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_getgid] = ALWAYS, [SYS_getegid] = ALWAYS, [SYS_getpgid] = ALWAYS, [SYS_getsid] = ALWAYS, [SYS_uname] = ALWAYS,
 	[SYS_getrandom] = ALWAYS, [SYS_gettimeofday] = ALWAYS, [SYS_clock_gettime] = ALWAYS, [SYS_time] = ALWAYS,
 	[SYS_getrusage] = ALWAYS, [SYS_prlimit64] = ALWAYS, [SYS_sysinfo] = ALWAYS, [SYS_times] = ALWAYS,
-	[SYS_futex] = ALWAYS, [SYS_rt_sigprocmask] = ALWAYS, [SYS_tgkill] = ALWAYS, [SYS_rt_sigaction] = ALWAYS, [SYS_rt_sigpending] = ALWAYS,
+	[SYS_futex] = ALWAYS, [SYS_rt_sigprocmask] = ALWAYS, [SYS_kill] = ALWAYS, [SYS_tkill] = ALWAYS, [SYS_tgkill] = ALWAYS, [SYS_rt_sigaction] = ALWAYS, [SYS_rt_sigpending] = ALWAYS,
 	[SYS_semop] = ALWAYS, [SYS_semtimedop] = ALWAYS, [SYS_msgsnd] = ALWAYS, [SYS_msgrcv] = ALWAYS,
 	[SYS_mq_timedsend] = ALWAYS, [SYS_mq_timedreceive] = ALWAYS,
 	[SYS_socket] = ALWAYS, [SYS_socketpair] = ALWAYS, [SYS_bind] = ALWAYS, [SYS_listen] = ALWAYS, [SYS_shutdown] = ALWAYS,
@@ -42,24 +42,8 @@ static const unsigned char how[SYSCALL_MAX] = {
 static const unsigned short worth_ringing[] = {
 	SYS_open, SYS_openat, SYS_close, SYS_lseek, SYS_fcntl, SYS_stat, SYS_lstat, SYS_fstat, SYS_newfstatat, SYS_access, SYS_faccessat,
 	SYS_readlink, SYS_getdents64, SYS_getcwd, SYS_pread64, SYS_pwrite64, SYS_write, SYS_rt_sigprocmask, SYS_rt_sigaction,
-	SYS_getrandom, SYS_uname, SYS_getrusage, SYS_epoll_ctl,
+	SYS_getrandom, SYS_uname, SYS_getrusage, SYS_epoll_ctl, SYS_kill, SYS_tgkill,
 };
-
-static unsigned char ring[256];
-
-static void fill_ring(void)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(worth_ringing); i++)
-		ring[worth_ringing[i] & 255] = 1;
-}
-
-const unsigned char *call_worth_ringing(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, fill_ring);
-	return ring;
-}
 
 /* Sleeping comes before any effect, or not at all. */
 static bool file_permits(struct task *t, int fd, bool write)
@@ -89,26 +73,75 @@ static bool permitted(struct task *t, uint64_t nr, const struct sysargs *a)
 	}
 }
 
-enum served call_serve(void *task, uint64_t nr, const uint64_t args[6], long *ret)
+/* After a call: whether the program may go on as it is. */
+static enum served served(struct task *t, bool may_signal)
+{
+	if (!signal_wants_task(t))
+		return SERVED_ANSWERED;
+	return may_signal && signal_deliverable_here(t) ? SERVED_SIGNAL : SERVED_LEAVE;
+}
+
+static enum served serve_return(struct task *t)
+{
+	if (!signal_return_here(t))
+		return SERVED_REFUSED;
+	return signal_wants_task(t) ? SERVED_LOADED_LEAVE : SERVED_LOADED;
+}
+
+static enum served serve(void *task, uint64_t nr, const uint64_t args[6], long *ret)
 {
 	struct task *t = task;
+	bool registers = t->env->platform->served_registers;
 	struct sysargs a;
+	enum served s;
 	uint64_t start;
-	long r;
+	long r = 0;
 
 	memcpy(a.v, args, sizeof(a.v));
 	nr = (uint32_t)nr; /* only eax counts */
-	if (task_is_filtered(t) || !permitted(t, nr, &a))
+	if (task_is_filtered(t) || !(nr == SYS_rt_sigreturn ? registers : permitted(t, nr, &a)))
 		return SERVED_REFUSED;
 	task_set_current(t);
 	start = stats_on ? (uint64_t)clock_now(CLOCK_MONOTONIC) : 0;
-	r = syscall_table[nr].fn(t, &a);
+	if (nr == SYS_rt_sigreturn) {
+		s = serve_return(t);
+	} else {
+		r = syscall_table[nr].fn(t, &a);
+		/* It would sleep, or go on after a signal: on its own thread. */
+		s = r == -EWOULDSLEEP || (r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK) ? SERVED_REFUSED : served(t, registers);
+	}
 	task_set_current(NULL);
-	/* It would sleep, or go on after a signal: on its own thread. */
-	if (r == -EWOULDSLEEP || (r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK))
-		return SERVED_REFUSED;
-	if (stats_on)
+	if (stats_on && s != SERVED_REFUSED)
 		stats_call(nr, r, (uint64_t)clock_now(CLOCK_MONOTONIC) - start);
 	*ret = r;
-	return signal_wants_task(t) ? SERVED_LEAVE : SERVED_ANSWERED;
+	return s;
+}
+
+static enum served serve_signal(void *task)
+{
+	struct task *t = task;
+	enum served s = SERVED_LEAVE;
+
+	task_set_current(t);
+	if (signal_deliver_here(t))
+		s = signal_wants_task(t) ? SERVED_LOADED_LEAVE : SERVED_LOADED;
+	task_set_current(NULL);
+	return s;
+}
+
+static unsigned char ring[256];
+static const struct call_server server = { .call = serve, .signal = serve_signal, .ring = ring };
+
+static void fill_ring(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(worth_ringing); i++)
+		ring[worth_ringing[i] & 255] = 1;
+}
+
+const struct call_server *call_server(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, fill_ring);
+	return &server;
 }

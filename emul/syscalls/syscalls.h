@@ -17,8 +17,7 @@
 /* env->task_run: everything a task does, on its own host thread. Returns when the task is gone. */
 void task_run(struct task *t);
 /* Calls of t that need not leave the guest: for vcpu_set_server(); ctx is the task. */
-enum served call_serve(void *ctx, uint64_t nr, const uint64_t args[6], long *ret);
-const unsigned char *call_worth_ringing(void); /* vcpu_set_server()'s flags for it */
+const struct call_server *call_server(void);
 /* One call of t, with its registers: from the run loop, later from the polling helper. The result, restart codes included. */
 long syscall_dispatch(struct task *t, unsigned long nr, const struct sysargs *a);
 void syscall_refused(struct task *t, unsigned long nr, const struct sysargs *a); /* by a filter: --strace shows it all the same */

@@ -377,7 +377,7 @@ static void vcpu_run(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 {
 	*ev = (struct vcpu_event){ .kind = VCPU_DEAD };
 }
-static void vcpu_set_server(struct vcpu *v, served_fn fn, void *ctx, const unsigned char *ring) {}
+static void vcpu_set_server(struct vcpu *v, const struct call_server *s, void *ctx) {}
 static void vcpu_kick(struct vcpu *v) {}
 static int vcpu_get_xstate(struct vcpu *v, void *buf) { return -EAGAIN; }
 static int vcpu_set_xstate(struct vcpu *v, const void *buf) { return -EAGAIN; }
