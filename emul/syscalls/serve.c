@@ -5,12 +5,15 @@
  * what would sleep, comes out of the guest and is done on the task's own thread.
  */
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "emul/base/log.h"
 #include "emul/syscalls/handler.h"
 #include "emul/syscalls/stats.h"
 
-enum how { NO, ALWAYS, READS, WRITES, CLOSES }; /* the last three: if the file behind argument 0 permits */
+/* READS, WRITES, CLOSES: if the file behind argument 0 permits. MAPS, ADVISES: what does not fill the pages in advance. */
+enum how { NO, ALWAYS, READS, WRITES, CLOSES, MAPS, ADVISES };
 
 static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_read] = READS, [SYS_pread64] = READS, [SYS_readv] = READS, [SYS_preadv] = READS, [SYS_preadv2] = READS,
@@ -33,6 +36,8 @@ static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_getsockopt] = ALWAYS, [SYS_setsockopt] = ALWAYS,
 	[SYS_recvfrom] = READS, [SYS_recvmsg] = READS, [SYS_sendto] = WRITES, [SYS_sendmsg] = WRITES,
 	[SYS_timerfd_settime] = ALWAYS, [SYS_timerfd_gettime] = ALWAYS,
+	[SYS_mmap] = MAPS, [SYS_mprotect] = ALWAYS, [SYS_munmap] = ALWAYS, [SYS_madvise] = ADVISES, [SYS_brk] = ALWAYS,
+	[SYS_sigaltstack] = ALWAYS, [SYS_set_robust_list] = ALWAYS, [SYS_set_tid_address] = ALWAYS,
 };
 
 /*
@@ -42,7 +47,8 @@ static const unsigned char how[SYSCALL_MAX] = {
 static const unsigned short worth_ringing[] = {
 	SYS_open, SYS_openat, SYS_close, SYS_lseek, SYS_fcntl, SYS_stat, SYS_lstat, SYS_fstat, SYS_newfstatat, SYS_access, SYS_faccessat,
 	SYS_readlink, SYS_getdents64, SYS_getcwd, SYS_pread64, SYS_pwrite64, SYS_write, SYS_rt_sigprocmask, SYS_rt_sigaction,
-	SYS_getrandom, SYS_uname, SYS_getrusage, SYS_epoll_ctl, SYS_kill, SYS_tgkill,
+	SYS_getrandom, SYS_uname, SYS_getrusage, SYS_epoll_ctl, SYS_kill, SYS_tgkill, SYS_mmap, SYS_munmap, SYS_mprotect,
+	SYS_madvise, SYS_brk, SYS_sigaltstack,
 };
 
 /* Sleeping comes before any effect, or not at all. */
@@ -64,11 +70,17 @@ static bool close_permits(struct task *t, int fd)
 
 static bool permitted(struct task *t, uint64_t nr, const struct sysargs *a)
 {
-	switch (nr < SYSCALL_MAX ? how[nr] : NO) {
+	if (nr >= SYSCALL_MAX)
+		return false;
+	if (!syscall_table[nr].fn) /* ENOSYS; the run loop names it if it is to be named */
+		return !log_verbose;
+	switch (how[nr]) {
 	case ALWAYS: return true;
 	case READS: return file_permits(t, arg_int(a, 0), false);
 	case WRITES: return file_permits(t, arg_int(a, 0), true);
 	case CLOSES: return close_permits(t, arg_int(a, 0));
+	case MAPS: return (arg_int(a, 3) & MAP_TYPE) == MAP_PRIVATE && !(arg_int(a, 3) & (MAP_POPULATE | MAP_LOCKED));
+	case ADVISES: return arg_int(a, 2) != MADV_POPULATE_READ && arg_int(a, 2) != MADV_POPULATE_WRITE;
 	default: return false;
 	}
 }
@@ -106,7 +118,7 @@ static enum served serve(void *task, uint64_t nr, const uint64_t args[6], long *
 	if (nr == SYS_rt_sigreturn) {
 		s = serve_return(t);
 	} else {
-		r = syscall_table[nr].fn(t, &a);
+		r = syscall_table[nr].fn ? syscall_table[nr].fn(t, &a) : -ENOSYS;
 		/* It would sleep, or go on after a signal: on its own thread. */
 		s = r == -EWOULDSLEEP || (r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK) ? SERVED_REFUSED : served(t, registers);
 	}
