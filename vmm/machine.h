@@ -213,6 +213,11 @@ void slot_report(struct machine *m, struct platform_stats *ret);
 bool sites_note(struct aspace *as, gva_t ret, unsigned weight);
 /* platform.h's site_make, site_get, as_copy_sites */
 bool sites_make_patch(struct aspace *as, const struct uregs *r, uint64_t number, const uint8_t *text, struct text_patch *ret);
+/*
+ * Whether a `syscall` that ends at `end` (SITE_BEFORE bytes of text before it, SITE_AFTER behind it) can be rewritten, by the number that was called
+ * and the registers: bytes in front of the `syscall` that move, and behind it. 0: it cannot. The 6 behind an xor are one cmp.
+ */
+unsigned sites_shape(const uint8_t *end, const struct uregs *r, uint32_t nr, unsigned *ret_after);
 bool sites_get(struct aspace *as, unsigned i, struct text_patch *ret);
 int sites_copy(struct aspace *from, struct aspace *to);
 void sites_reset(struct aspace *as);

@@ -157,17 +157,19 @@ static unsigned shape_known(const uint8_t *end)
 	return 0;
 }
 
-/* mov %reg, %eax in its three-byte form; the register must hold the number. */
+/* mov %reg, %eax in its three-byte form, in musl with mov %rdx, %rsi behind it; the register must hold the number. */
 static unsigned shape_mov_reg(const uint8_t *end, const struct uregs *r, uint32_t nr)
 {
-	const uint8_t *c = end - 5;
+	static const uint8_t musl[] = { 0x48, 0x89, 0xd6 };
+	unsigned gap = !memcmp(end - 2 - sizeof(musl), musl, sizeof(musl)) ? sizeof(musl) : 0;
+	const uint8_t *c = end - 2 - gap - 3;
 	unsigned reg = (c[2] >> 3 & 7) | (c[0] & 4 ? 8 : 0);
 
 	if ((c[0] & 0xf3) != 0x40 || c[1] != 0x89 || c[2] >> 6 != 3 || (c[2] & 7) != 0)
 		return 0;
 	if (reg == 0 || reg == 1 || reg == 11)
 		return 0; /* rax itself; rcx and r11 are gone by now */
-	return (uint32_t)reg_value(r, reg) == nr ? 3 : 0;
+	return (uint32_t)reg_value(r, reg) == nr ? 3 + gap : 0;
 }
 
 /*
@@ -181,6 +183,27 @@ static bool shape_xor(const uint8_t *end, uint32_t nr)
 
 	return nr == 0 && end[-4] == 0x31 && end[-3] == 0xc0 && end[0] == 0x48 && end[1] == 0x3d && end[2] <= 1 &&
 	       !memcmp(end + 3, tail, sizeof(tail));
+}
+
+unsigned sites_shape(const uint8_t *end, const struct uregs *r, uint32_t nr, unsigned *ret_after)
+{
+	unsigned before;
+
+	*ret_after = 0;
+	if (end[-2] != 0x0f || end[-1] != 0x05)
+		return 0;
+	if ((before = shape_mov_imm(end, nr)) || (before = shape_mov_imm64(end, nr)))
+		return before;
+	if (shape_xor(end, nr)) {
+		*ret_after = 6;
+		return 2;
+	}
+	if (!(before = shape_known(end)) && !(before = shape_mov_reg(end, r, nr)))
+		return 0;
+	if (before + 2 >= SITE_LEN)
+		return before;
+	*ret_after = movable(end, SITE_AFTER);
+	return before + 2 + *ret_after >= SITE_LEN ? before : 0;
 }
 
 /* --- counting -------------------------------------------------------------------------------------------------------- */
@@ -395,25 +418,12 @@ bool sites_make_patch(struct aspace *as, const struct uregs *r, uint64_t number,
 {
 	const uint8_t *end = text + SITE_BEFORE;
 	struct sites *s = sites_of(as);
-	uint32_t nr = (uint32_t)number;
-	unsigned before, after = 0;
+	unsigned before, after;
 	struct site *site;
 
-	if (!s || end[-2] != 0x0f || end[-1] != 0x05)
+	before = s ? sites_shape(end, r, (uint32_t)number, &after) : 0;
+	if (!before)
 		return false;
-	if ((before = shape_mov_imm(end, nr)) || (before = shape_mov_imm64(end, nr))) {
-	} else if (shape_xor(end, nr)) {
-		before = 2;
-		after = 6;
-	} else if ((before = shape_known(end)) || (before = shape_mov_reg(end, r, nr))) {
-		if (before + 2 < SITE_LEN) {
-			after = movable(end, SITE_AFTER);
-			if (before + 2 + after < SITE_LEN)
-				return false;
-		}
-	} else {
-		return false;
-	}
 	site = site_find(s, r->rip - 2 - before);
 	if (site && !memcmp(site->old, end - 2 - before, SITE_LEN)) {
 		to_patch(site, ret);

@@ -35,6 +35,7 @@ struct code { const char *bytes; size_t len; };
 #define MOV_GAP "\xb8\x27\x00\x00\x00\x40\x80\xf6\x81\x0f\x05\x48\x3d\x00\xf0\xff\xff\xc3" /* mov; xor $0x81, %sil; syscall; cmp; ret */
 #define MOV_IMM64 "\x48\xc7\xc0\x27\x00\x00\x00\x0f\x05\xc3"
 #define MOV_REG "\x49\x89\xf8\x44\x89\xc0\x0f\x05\x48\x3d\x00\xf0\xff\xff\xc3" /* mov %rdi, %r8; mov %r8d, %eax; syscall; cmp; ret */
+#define MOV_MUSL "\x49\x89\xf8\x4c\x89\xc0\x48\x89\xd6\x0f\x05\xc3" /* mov %rdi, %r8; mov %r8, %rax; mov %rdx, %rsi; syscall; ret */
 
 static int code_file(const struct code *c)
 {
@@ -77,7 +78,7 @@ static void heat(code_fn f, long a, long want)
 
 static void every_shape_goes_on_working(void **state)
 {
-	const struct code shapes[] = { CODE(MOV_IMM), CODE(MOV_IMM_CMP), CODE(MOV_GAP), CODE(MOV_IMM64), CODE(MOV_REG) };
+	const struct code shapes[] = { CODE(MOV_IMM), CODE(MOV_IMM_CMP), CODE(MOV_GAP), CODE(MOV_IMM64), CODE(MOV_REG), CODE(MOV_MUSL) };
 
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
 		code_fn f = code_map(&shapes[i], NULL);
@@ -114,6 +115,9 @@ static void a_jump_to_the_instruction_itself(void **state)
 		CODE("\xb8\x27\x00\x00\x00\x0f\x05\xc3\x90\x90\x90\x90\x90\x90\x90\x90" "\x89\xf8\xeb\xf1"), /* mov %edi, %eax; jmp to it */
 		CODE("\xb8\x27\x00\x00\x00\x40\x80\xf6\x81\x0f\x05\xc3\x90\x90\x90\x90" "\x89\xf8\xeb\xf1"), /* jmp to the xor */
 		CODE("\xb8\x27\x00\x00\x00\x40\x80\xf6\x81\x0f\x05\xc3\x90\x90\x90\x90" "\x89\xf8\xeb\xf5"), /* jmp to the syscall */
+		/* mov $getpid, %r8d; mov %r8, %rax; mov %rdx, %rsi; syscall; ret: to the last mov, to the syscall */
+		CODE("\x41\xb8\x27\x00\x00\x00\x4c\x89\xc0\x48\x89\xd6\x0f\x05\xc3\x90" "\x89\xf8\xeb\xf5"),
+		CODE("\x41\xb8\x27\x00\x00\x00\x4c\x89\xc0\x48\x89\xd6\x0f\x05\xc3\x90" "\x89\xf8\xeb\xf8"),
 	};
 
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
