@@ -344,3 +344,45 @@ long mm_mmap(struct mm *mm, gva_t addr, uint64_t len, int prot, int flags, struc
 		populate(mm, &q, (gva_t)r);
 	return r;
 }
+
+/* [start, end) is one shared map of one object, as far as its areas say. The first of them; NULL: it is not. */
+static struct vma *one_shared_map(struct mm *mm, gva_t start, gva_t end)
+{
+	struct vma *first = vma_lookup(mm, start), *v = first;
+
+	if (!v || !v->shared || !v->obj)
+		return NULL;
+	while (v->end < end) {
+		struct vma *next = vma_next(v);
+
+		if (!next || next->start != v->end || next->obj != v->obj || next->shared != v->shared || next->prot != v->prot)
+			return NULL;
+		v = next;
+	}
+	return first;
+}
+
+long mm_remap_file_pages(struct mm *mm, gva_t addr, uint64_t size, uint64_t pgoff)
+{
+	struct request q = { .addr = addr & PAGE_MASK, .len = size & PAGE_MASK, .off = pgoff << PAGE_SHIFT, .fixed = true };
+	AUTO(memobj) obj = NULL;
+	struct vma *v;
+	long r = -EINVAL;
+
+	if (q.addr + q.len <= q.addr || pgoff + (q.len >> PAGE_SHIFT) < pgoff || pgoff > UINT64_MAX >> PAGE_SHIFT)
+		return -EINVAL;
+	mm_lock_write(mm);
+	v = one_shared_map(mm, q.addr, q.addr + q.len);
+	if (v) {
+		q.flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE | (v->flags & VMA_LOCKED ? MAP_LOCKED : 0);
+		q.prot = v->prot;
+		q.maxprot = v->maxprot;
+		q.obj = obj = memobj_get(v->obj);
+		r = map_locked(mm, &q);
+	}
+	mm_unlock(mm);
+	if (r < 0)
+		return r;
+	populate(mm, &q, q.addr);
+	return 0;
+}

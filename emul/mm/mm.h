@@ -73,6 +73,8 @@ int mm_fork(struct mm *mm, struct mm **ret);
  * `maxprot`: what mprotect may later give (file not open for writing: no PROT_WRITE on shared maps).
  */
 long mm_mmap(struct mm *mm, gva_t addr, uint64_t len, int prot, int flags, struct memobj *obj, uint64_t off, int maxprot);
+/* remap_file_pages(2), as Linux does it since 4.0: that part of a shared map is mapped anew from pgoff on. -EINVAL. */
+long mm_remap_file_pages(struct mm *mm, gva_t addr, uint64_t size, uint64_t pgoff);
 long mm_munmap(struct mm *mm, gva_t addr, uint64_t len);
 /* shmdt(2): the areas of the watched object (memobj_watch) that begins, or would begin, at addr. -EINVAL: none. */
 long mm_shmdt(struct mm *mm, gva_t addr);

@@ -140,6 +140,11 @@ long sys_mremap(struct task *t, const struct sysargs *a)
 	return mm_mremap(t->mm, arg_gva(a, 0), arg_size(a, 1), arg_size(a, 2), (int)flags, arg_gva(a, 4));
 }
 
+long sys_remap_file_pages(struct task *t, const struct sysargs *a)
+{
+	return arg_u64(a, 2) ? -EINVAL : mm_remap_file_pages(t->mm, arg_gva(a, 0), arg_size(a, 1), arg_u64(a, 3));
+}
+
 long sys_brk(struct task *t, const struct sysargs *a)
 {
 	return mm_brk(t->mm, arg_gva(a, 0));

@@ -3,12 +3,14 @@
 /* host syscalls: getrandom */
 #include "emul/vfs/devfs_mem.h"
 
+#include <linux/random.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/sysmacros.h>
 
 #include "emul/base/err.h"
 #include "emul/mm/memobj.h"
+#include "emul/mm/mm.h"
 #include "emul/vfs/hooks.h"
 #include "emul/vfs/inode.h"
 #include "emul/vfs/tty/tty.h"
@@ -95,6 +97,20 @@ static off_t no_move(struct file *f, off_t off, int whence)
 	return f->pos;
 }
 
+/* The pool is the host's, and full. */
+static long random_ioctl(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx *c)
+{
+	switch (cmd) {
+	case RNDGETENTCNT: return put_guest_u32(c->mm, arg, 256);
+	case RNDADDTOENTCNT:
+	case RNDADDENTROPY:
+	case RNDZAPENTCNT:
+	case RNDCLEARPOOL:
+	case RNDRESEEDCRNG: return -EPERM;
+	default: return -EINVAL;
+	}
+}
+
 /* Private: plain anonymous memory. Shared: an object of its own for each map. */
 static int zero_mmap(struct file *f, bool shared, struct memobj **ret)
 {
@@ -119,7 +135,7 @@ static const struct file_ops full_ops = {
 	.name = "full", .read = zero_read, .write = full_write, .lseek = stay_at_0, .release = release,
 };
 static const struct file_ops random_ops = {
-	.name = "random", .read = random_read, .write = random_write, .lseek = no_move, .release = release,
+	.name = "random", .read = random_read, .write = random_write, .lseek = no_move, .ioctl = random_ioctl, .release = release,
 };
 
 static const struct { unsigned minor; const struct file_ops *ops; } memory_devices[] = {

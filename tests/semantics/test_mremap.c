@@ -292,6 +292,28 @@ static void errors_come_in_linux_order(void **state)
 	munmap(two, 4 * PAGE);
 }
 
+static void remap_file_pages_shows_other_pages(void **state)
+{
+	char *p = (char *)ASSERT_OK(mmap(NULL, 8 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0)), *priv;
+
+	for (int i = 0; i < 8; i++)
+		p[i * PAGE] = (char)('0' + i);
+	ASSERT_OK(remap_file_pages(p, 2 * PAGE, 0, 6, 0));
+	assert_int_equal(p[0], '6');
+	assert_int_equal(p[PAGE], '7');
+	assert_int_equal(p[2 * PAGE], '2');
+	p[0] = 'x';
+	assert_int_equal(p[6 * PAGE], 'x');
+	ASSERT_OK(remap_file_pages(p + 3 * PAGE + 5, PAGE + 7, 0, 0, 0)); /* cut to pages */
+	assert_int_equal(p[3 * PAGE], '0');
+	ASSERT_ERR(remap_file_pages(p, PAGE, PROT_READ, 0, 0), EINVAL);
+	ASSERT_ERR(remap_file_pages(p, 0, 0, 0, 0), EINVAL);
+	ASSERT_ERR(remap_file_pages(p, 16 * PAGE, 0, 0, 0), EINVAL);
+	ASSERT_ERR(remap_file_pages(p, PAGE, 0, -1, 0), EINVAL);
+	priv = (char *)ASSERT_OK(mmap(NULL, PAGE, RW, ANON, -1, 0));
+	ASSERT_ERR(remap_file_pages(priv, PAGE, 0, 0, 0), EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +329,7 @@ int main(void)
 		cmocka_unit_test(protection_moves_along),
 		cmocka_unit_test(large_blocks_move_whole),
 		cmocka_unit_test(errors_come_in_linux_order),
+		cmocka_unit_test(remap_file_pages_shows_other_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
