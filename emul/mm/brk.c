@@ -10,7 +10,7 @@ static int grow(struct mm *mm, gva_t from, gva_t to)
 
 	if (to > USER_END || (next && place_gap_start(next) < to + PAGE_SIZE))
 		return -ENOMEM;
-	if (may_expand(mm, to - from, true) < 0 || mm->nr_vmas > MAX_MAP_COUNT || to - from > mm->ph->overcommit_max)
+	if (may_expand(mm, to - from, true) < 0 || mm->nr_vmas > max_map_count() || to - from > mm->ph->overcommit_max)
 		return -ENOMEM;
 	if ((mm->def_flags & VMA_LOCKED) && may_lock(mm, to - from) < 0)
 		return -EAGAIN;

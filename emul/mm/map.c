@@ -254,7 +254,7 @@ static long map_locked(struct mm *mm, struct request *q)
 	struct vma *v;
 	long r;
 
-	if (mm->nr_vmas > MAX_MAP_COUNT)
+	if (mm->nr_vmas > max_map_count())
 		return -ENOMEM;
 	r = choose_place(mm, q);
 	if (r < 0)

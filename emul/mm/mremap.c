@@ -32,7 +32,7 @@ static long move(struct mm *mm, struct vma *old, const struct remap *q, gva_t to
 	struct vma *v;
 	int r;
 
-	if (mm->nr_vmas >= MAX_MAP_COUNT - 3)
+	if (mm->nr_vmas >= max_map_count() - 3)
 		return -ENOMEM;
 	v = vma_dup(mm, old);
 	if (!v)

@@ -200,7 +200,7 @@ struct vma *vma_split(struct mm *mm, struct vma *v, gva_t addr)
 	gva_t end = v->end;
 
 	assert(v->start < addr && addr < v->end);
-	if (mm->nr_vmas >= MAX_MAP_COUNT)
+	if (mm->nr_vmas >= max_map_count())
 		return NULL;
 	upper = vma_dup(mm, v);
 	if (!upper)

@@ -8,10 +8,11 @@
 
 #include <bsd/sys/tree.h>
 
+#include "emul/base/sysctl.h"
 #include "emul/mm/mm.h"
 #include "emul/mm/obj.h"
 
-#define MAX_MAP_COUNT 65530u
+static inline unsigned max_map_count(void) { return (unsigned)sysctl_get(&sysctl_max_map_count); }
 #define MMAP_MIN_ADDR ((gva_t)65536)
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
 

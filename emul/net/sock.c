@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets: what all families share. sock.h is the contract; net/socket.c and net/core/sock.c of Linux. */
+#include "emul/base/sysctl.h"
 #include "emul/net/net.h"
 #include "emul/net/sock.h"
 
@@ -22,7 +23,8 @@ static struct sock *sock_of(struct file *f)
 
 static void options_init(struct sock_options *o)
 {
-	o->sndbuf = o->rcvbuf = SOCK_BUF_DEFAULT;
+	o->sndbuf = (int)sysctl_get(&sysctl_wmem_default);
+	o->rcvbuf = (int)sysctl_get(&sysctl_rmem_default);
 	o->rcvlowat = 1;
 	o->peek_off = o->linger = o->incoming_cpu = -1;
 	o->rcvtimeo = o->sndtimeo = INT64_MAX;

@@ -219,9 +219,7 @@ int sock_get_option(struct sock *s, struct task *t, int name, struct sock_optval
 /* ioctl(2) after the calls for every file: the family's, then what all sockets know (ioctl.c). */
 long sock_ioctl(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx *c);
 
-#define SOCK_SOMAXCONN 4096
-#define SOCK_BUF_DEFAULT 212992  /* net.core.[rw]mem_default */
-#define SOCK_BUF_MAX 4194304     /* net.core.[rw]mem_max; twice that is what an option can reach */
+#define SOCK_BUF_FORCED 8388608  /* what SO_SNDBUFFORCE and SO_RCVBUFFORCE reach */
 #define SOCK_MIN_SNDBUF 4608
 #define SOCK_MIN_RCVBUF 2304
 

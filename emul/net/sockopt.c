@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "emul/base/sysctl.h"
 #include "emul/net/netif_info.h"
 #include "emul/net/sock.h"
 #include "emul/proc/task.h"
@@ -111,9 +112,11 @@ static int doubled(int val, int least)
 	return MAX(MIN(val, INT32_MAX / 2) * 2, least);
 }
 
-static int cut_to_max(int val)
+static int cut_to_max(int val, struct sysctl *limit)
 {
-	return (unsigned)val > SOCK_BUF_MAX ? SOCK_BUF_MAX : val; /* a negative one is a large one */
+	unsigned max = (unsigned)sysctl_get(limit);
+
+	return (unsigned)val > max ? (int)max : val; /* a negative one is a large one */
 }
 
 static void set_sndbuf(struct sock *s, int val)
@@ -254,12 +257,12 @@ static int set_privileged(struct sock *s, struct task *t, int name, int val)
 	case SO_SNDBUFFORCE:
 		if (!net_admin)
 			return -EPERM;
-		set_sndbuf(s, MIN(MAX(val, 0), 2 * SOCK_BUF_MAX)); /* the VMM's memory bounds it */
+		set_sndbuf(s, MIN(MAX(val, 0), SOCK_BUF_FORCED)); /* the VMM's memory bounds it */
 		return 0;
 	case SO_RCVBUFFORCE:
 		if (!net_admin)
 			return -EPERM;
-		set_rcvbuf(s, MIN(MAX(val, 0), 2 * SOCK_BUF_MAX));
+		set_rcvbuf(s, MIN(MAX(val, 0), SOCK_BUF_FORCED));
 		return 0;
 	case SO_BUSY_POLL:
 		if (val < 0)
@@ -277,10 +280,10 @@ static int set_number(struct sock *s, struct task *t, int name, int val)
 {
 	switch (name) {
 	case SO_SNDBUF:
-		set_sndbuf(s, cut_to_max(val));
+		set_sndbuf(s, cut_to_max(val, &sysctl_wmem_max));
 		return 0;
 	case SO_RCVBUF:
-		set_rcvbuf(s, cut_to_max(val));
+		set_rcvbuf(s, cut_to_max(val, &sysctl_rmem_max));
 		return 0;
 	case SO_RCVLOWAT:
 		s->opt.rcvlowat = val < 0 ? INT32_MAX : val ? val : 1;

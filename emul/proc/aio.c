@@ -8,6 +8,7 @@
  * Locks: proc->lock guards the list of contexts; ctx->lock what is in one. Neither is held around a file's operations.
  */
 #include "emul/proc/aio.h"
+#include "emul/base/sysctl.h"
 
 #include "emul/base/err.h"
 #include "emul/base/loop.h"
@@ -60,7 +61,7 @@ static size_t ctx_size(unsigned max)
 
 static bool count_events(unsigned nr)
 {
-	if (atomic_fetch_add(&total_nr, nr) + nr <= AIO_MAX_NR)
+	if (atomic_fetch_add(&total_nr, nr) + nr <= (unsigned long)sysctl_get(&sysctl_aio_max_nr))
 		return true;
 	atomic_fetch_sub(&total_nr, nr);
 	return false;
@@ -106,7 +107,7 @@ int aio_setup(struct task *t, unsigned nr, gva_t *ret_id)
 
 	if (nr > MAX_EVENTS)
 		return -EINVAL;
-	if (nr > AIO_MAX_NR)
+	if (nr > (unsigned long)sysctl_get(&sysctl_aio_max_nr))
 		return -EAGAIN;
 	r = ctx_new(nr, &c);
 	if (r < 0)

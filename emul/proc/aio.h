@@ -19,10 +19,9 @@ struct file;
 struct proc;
 struct task;
 
-#define AIO_MAX_NR 65536 /* /proc/sys/fs/aio-max-nr: events that all contexts were made for */
-unsigned long aio_nr(void);
+unsigned long aio_nr(void); /* events that all contexts were made for: fs.aio-nr */
 
-int aio_setup(struct task *t, unsigned nr, gva_t *ret_id); /* -EINVAL, -EAGAIN (AIO_MAX_NR), -ENOMEM */
+int aio_setup(struct task *t, unsigned nr, gva_t *ret_id); /* -EINVAL, -EAGAIN (fs.aio-max-nr), -ENOMEM */
 int aio_destroy(struct task *t, gva_t id);                 /* -EINVAL: there is none */
 void aio_exit(struct proc *p);                             /* exec, exit: all of them; their pages go with the address space */
 

@@ -17,6 +17,7 @@
 
 #include "emul/base/err.h"
 #include "emul/base/log.h"
+#include "emul/base/sysctl.h"
 #include "emul/mm/memobj.h"
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/ptrace.h"
@@ -356,14 +357,72 @@ static void write_all(struct dump *d)
 		file_truncate(d->file, (uint64_t)d->pos); /* it may end with a hole */
 }
 
-/* do_coredump(): an existing file is taken only if it is a plain one of the caller's own. */
-static struct file *create(struct task *t)
+static void put_item(FILE *f, struct task *t, int sig, char item)
 {
+	const struct cred *c = t->fsc.cred;
+	char text[PATH_MAX];
+
+	switch (item) {
+	case '%': fputc('%', f); break;
+	case 'p':
+	case 'P': fprintf(f, "%d", t->proc->pid); break;
+	case 'i':
+	case 'I': fprintf(f, "%d", t->tid); break;
+	case 'u': fprintf(f, "%u", c->uid); break;
+	case 'g': fprintf(f, "%u", c->gid); break;
+	case 'd': fprintf(f, "%d", t->proc->dumpable); break;
+	case 's': fprintf(f, "%d", sig); break;
+	case 't': fprintf(f, "%lld", (long long)(clock_now(CLOCK_REALTIME) / 1000000000)); break;
+	case 'h': fputs(t->env->uts->nodename, f); break;
+	case 'e': fputs(t->comm, f); break;
+	case 'c': fprintf(f, "%llu", (unsigned long long)proc_rlimit(t->proc, RLIMIT_CORE)); break;
+	case 'E':
+		if (vfs_path_text(&t->proc->exe, NULL, text, sizeof(text), false) < 0)
+			break;
+		for (char *s = text; *s; s++)
+			fputc(*s == '/' ? '!' : *s, f);
+		break;
+	default: break; /* as Linux: dropped */
+	}
+}
+
+/* format_corename(). NULL: no memory, or a program is to be told, which is not supported. */
+static char *core_name(struct task *t, int sig)
+{
+	char pattern[CORE_PATTERN_SIZE], *name = NULL;
+	size_t size;
+	FILE *f;
+
+	sysctl_core_pattern(pattern);
+	if (pattern[0] == '|')
+		log_once("core_pattern names a program: no core files");
+	f = pattern[0] == '|' ? NULL : open_memstream(&name, &size);
+	if (!f)
+		return NULL;
+	for (const char *s = pattern; *s; s++)
+		if (*s != '%')
+			fputc(*s, f);
+		else if (*++s)
+			put_item(f, t, sig, *s);
+		else
+			break;
+	if (sysctl_get(&sysctl_core_uses_pid) && !strstr(pattern, "%p"))
+		fprintf(f, ".%d", t->proc->pid);
+	if (fclose(f) == 0)
+		return name;
+	free(name);
+	return NULL;
+}
+
+/* do_coredump(): an existing file is taken only if it is a plain one of the caller's own. */
+static struct file *create(struct task *t, int sig)
+{
+	AUTO_FREE char *name = core_name(t, sig);
 	const struct open_how how = { .flags = O_CREAT | O_RDWR | O_NOFOLLOW | O_LARGEFILE, .mode = 0600 };
 	struct statx st;
 	struct file *f;
 
-	if (vfs_open(&t->fsc, NULL, "core", &how, &f) < 0)
+	if (!name || vfs_open(&t->fsc, NULL, name, &how, &f) < 0)
 		return NULL;
 	if (file_stat(f, STATX_BASIC_STATS, &st) == 0 && S_ISREG(st.stx_mode) && st.stx_nlink == 1 && st.stx_uid == t->fsc.cred->fsuid &&
 	    file_truncate(f, 0) == 0)
@@ -377,7 +436,7 @@ bool coredump_write(struct task *t, int sig, const siginfo_t *info)
 	struct dump d = { .t = t, .mm = t->mm, .limit = proc_rlimit(t->proc, RLIMIT_CORE) };
 	bool done;
 
-	d.file = create(t);
+	d.file = create(t, sig);
 	done = d.file && mm_for_each_vma(d.mm, true, collect, &d) == 0 && d.nareas < PN_XNUM && build_notes(&d, sig, info) == 0;
 	if (done)
 		write_all(&d);

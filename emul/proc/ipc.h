@@ -61,8 +61,7 @@ void ipc_undo_exit(struct task *t);
 
 /* --- queues --- */
 struct ipc_msg;
-#define IPC_MSGMAX 8192u
-struct ipc_msg *ipc_msg_new(long type, size_t size); /* size <= IPC_MSGMAX; NULL: no memory */
+struct ipc_msg *ipc_msg_new(long type, size_t size); /* size <= kernel.msgmax; NULL: no memory */
 char *ipc_msg_data(struct ipc_msg *m);
 long ipc_msg_type(const struct ipc_msg *m);
 size_t ipc_msg_size(const struct ipc_msg *m);

@@ -10,6 +10,7 @@
 #include "emul/base/list.h"
 #include "emul/base/mutex.h"
 #include "emul/base/ref.h"
+#include "emul/base/sysctl.h"
 #include "emul/proc/ipc.h"
 #include "emul/proc/kmem.h"
 
@@ -39,7 +40,9 @@ struct ipc_ids { /* one for each kind */
 	/* lock: */
 	struct idmap map;
 	struct list keys[IPC_KEY_BUCKETS];
-	int in_use, limit, last;
+	int in_use, last;
+	int limit;                /* constant, as is the next */
+	struct sysctl *limit_of;  /* NULL: limit */
 	unsigned seq;
 };
 
@@ -53,7 +56,7 @@ void ipc_shm_boot(void);
 void ipc_sem_boot(void);
 void ipc_msg_boot(void);
 
-void ipc_ids_init(struct ipc_ids *ids, int limit);
+void ipc_ids_init(struct ipc_ids *ids, int limit, struct sysctl *limit_of);
 void ipc_object_init(struct ipc_object *o, void (*free)(struct ipc_object *o), uint64_t charge);
 void ipc_object_fini(struct ipc_object *o); /* for free ops; gives the charge back */
 struct ipc_object *ipc_object_get(struct ipc_object *o);

@@ -12,8 +12,8 @@
 #include "emul/proc/task.h"
 #include "emul/vfs/pseudo.h"
 
-#define MSG_MNI 32000
-#define MSG_MNB 16384 /* bytes in a queue, unless set */
+#define MSG_MNI ((int)sysctl_get(&sysctl_msgmni))
+#define MSG_MNB ((unsigned)sysctl_get(&sysctl_msgmnb)) /* bytes in a queue, unless set */
 #define MSG_SSZ 16
 #define MSG_SEG 0xffff
 
@@ -466,14 +466,14 @@ long ipc_msg_info(struct msginfo *ret, bool usage)
 {
 	int in_use, last = ipc_last_index(&queues, &in_use);
 
-	*ret = (struct msginfo){ .msgmax = IPC_MSGMAX, .msgmnb = MSG_MNB, .msgmni = MSG_MNI, .msgssz = MSG_SSZ,
+	*ret = (struct msginfo){ .msgmax = (int)sysctl_get(&sysctl_msgmax), .msgmnb = (int)MSG_MNB, .msgmni = MSG_MNI, .msgssz = MSG_SSZ,
 				 .msgseg = MSG_SEG };
 	if (usage) {
 		ret->msgpool = in_use;
 		add_usage(ret);
 	} else {
-		ret->msgpool = MSG_MNI * (MSG_MNB / 1024);
-		ret->msgmap = ret->msgtql = MSG_MNB;
+		ret->msgpool = MSG_MNI * (int)(MSG_MNB / 1024);
+		ret->msgmap = ret->msgtql = (int)MSG_MNB;
 	}
 	return last;
 }
@@ -499,5 +499,5 @@ void ipc_msg_show(struct seq *out)
 
 void ipc_msg_boot(void)
 {
-	ipc_ids_init(&queues, MSG_MNI);
+	ipc_ids_init(&queues, 0, &sysctl_msgmni);
 }

@@ -558,5 +558,5 @@ void ipc_sem_show(struct seq *out)
 
 void ipc_sem_boot(void)
 {
-	ipc_ids_init(&sets, SEM_MNI);
+	ipc_ids_init(&sets, SEM_MNI, NULL);
 }

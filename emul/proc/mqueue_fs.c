@@ -9,17 +9,13 @@
 #include <string.h>
 
 #include "emul/base/err.h"
+#include "emul/base/sysctl.h"
 #include "emul/proc/mqueue_internal.h"
 #include "emul/proc/task.h"
 #include "emul/vfs/tmpfs.h"
 
 #define MQUEUE_MAGIC 0x19800202
 #define LINE_SIZE 80            /* st_size: the line that read(2) gives, at most */
-#define QUEUES_MAX 256
-#define MSG_DEFAULT 10
-#define MSG_MAX 10
-#define MSGSIZE_DEFAULT 8192
-#define MSGSIZE_MAX 8192
 #define HARD_MSG_MAX 65536      /* with CAP_SYS_RESOURCE */
 #define HARD_MSGSIZE_MAX (16 * 1024 * 1024)
 #define MESSAGE_COST 48         /* sizeof(struct msg_msg) and struct posix_msg_tree_node */
@@ -61,7 +57,7 @@ static int count(struct mqueue *q, bool privileged)
 	o = owner_of(q->uid, true);
 	if (!o)
 		r = -ENOMEM;
-	else if (nqueues >= QUEUES_MAX && !privileged)
+	else if (nqueues >= sysctl_get(&sysctl_mq_queues_max) && !privileged)
 		r = -ENOSPC;
 	else if (q->bytes > wanted_limit || o->bytes > wanted_limit - q->bytes)
 		r = -EMFILE;
@@ -101,14 +97,14 @@ static int check_attr(const struct mq_attr *a, bool privileged)
 
 	if (a->mq_maxmsg <= 0 || a->mq_msgsize <= 0)
 		return -EINVAL;
-	if (a->mq_maxmsg > (privileged ? HARD_MSG_MAX : MSG_MAX) || a->mq_msgsize > (privileged ? HARD_MSGSIZE_MAX : MSGSIZE_MAX))
+	if (a->mq_maxmsg > (privileged ? HARD_MSG_MAX : sysctl_get(&sysctl_mq_msg_max)) || a->mq_msgsize > (privileged ? HARD_MSGSIZE_MAX : sysctl_get(&sysctl_mq_msgsize_max)))
 		return -EINVAL;
 	return __builtin_mul_overflow((uint64_t)a->mq_maxmsg, (uint64_t)a->mq_msgsize, &bytes) ? -EOVERFLOW : 0;
 }
 
 static int make_queue(const struct cred *c, struct mqueue **ret)
 {
-	struct mq_attr attr = { .mq_maxmsg = MSG_DEFAULT, .mq_msgsize = MSGSIZE_DEFAULT };
+	struct mq_attr attr = { .mq_maxmsg = sysctl_get(&sysctl_mq_msg_default), .mq_msgsize = sysctl_get(&sysctl_mq_msgsize_default) };
 	bool privileged = cred_capable(c, CAP_SYS_RESOURCE);
 	struct mqueue *q;
 	int r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* System V IPC: shm*(2), sem*(2), msg*(2). ipc/shm.c, sem.c, msg.c. */
 #include "emul/proc/ipc.h"
+#include "emul/base/sysctl.h"
 
 #include "emul/syscalls/handler.h"
 
@@ -187,7 +188,7 @@ long sys_msgsnd(struct task *t, const struct sysargs *a)
 
 	if (get_guest_u64(t->mm, buf, &type) < 0)
 		return -EFAULT;
-	if (size > IPC_MSGMAX || arg_int(a, 0) < 0 || (int64_t)type < 1)
+	if (size > (size_t)sysctl_get(&sysctl_msgmax) || arg_int(a, 0) < 0 || (int64_t)type < 1)
 		return -EINVAL;
 	m = ipc_msg_new((long)type, size);
 	if (!m)

@@ -3,6 +3,7 @@
  * Sockets: making, naming, connecting, options. net/socket.c for the order of checks; what a family makes of it is in
  * emul/net. Data is in sockmsg.c.
  */
+#include "emul/base/sysctl.h"
 #include "emul/syscalls/sockarg.h"
 
 #define TYPE_MASK 0xf
@@ -142,7 +143,7 @@ long sys_bind(struct task *t, const struct sysargs *a)
 long sys_listen(struct task *t, const struct sysargs *a)
 {
 	SOCK_ARG(s);
-	unsigned backlog = MIN(arg_uint(a, 1), (unsigned)SOCK_SOMAXCONN);
+	unsigned backlog = MIN(arg_uint(a, 1), (unsigned)sysctl_get(&sysctl_somaxconn));
 	int r = arg_sock(t, arg_int(a, 0), &s, &s_file);
 
 	if (r < 0)

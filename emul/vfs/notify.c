@@ -5,6 +5,7 @@
  * One lock guards all watches and queues: events are rare, and a test without it keeps unwatched files cheap. A watch
  * holds its inode, and both the inode and the inotify file lead to it. Inodes are let go outside of the lock.
  */
+#include "emul/base/sysctl.h"
 #include "emul/vfs/notify.h"
 
 #include <stdio.h>
@@ -395,6 +396,8 @@ static void in_fdinfo(struct file *f, void *out)
 	mutex_unlock(&notify_lock);
 }
 
+static _Atomic long ninstances; /* of all users: they are one user's in most instances */
+
 static void in_release(struct file *f)
 {
 	struct inotify *in = inotify_of(f);
@@ -417,6 +420,7 @@ static void in_release(struct file *f)
 		free(ev);
 	}
 	file_fini(f);
+	atomic_fetch_sub(&ninstances, 1);
 	free(in);
 }
 
@@ -432,10 +436,17 @@ static const struct file_ops inotify_ops = {
 
 int inotify_new(struct vfs *v, int flags, struct file **ret)
 {
-	struct inotify *in = calloc(1, sizeof(*in));
+	struct inotify *in;
 
-	if (!in)
+	if (atomic_fetch_add(&ninstances, 1) >= sysctl_get(&sysctl_inotify_instances)) {
+		atomic_fetch_sub(&ninstances, 1);
+		return -EMFILE;
+	}
+	in = calloc(1, sizeof(*in));
+	if (!in) {
+		atomic_fetch_sub(&ninstances, 1);
 		return -ENOMEM;
+	}
 	file_init(&in->file, &inotify_ops, O_RDONLY | ((unsigned)flags & O_NONBLOCK));
 	list_init(&in->watches);
 	list_init(&in->queue);

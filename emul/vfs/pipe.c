@@ -4,6 +4,7 @@
  * tee(2) are in splice.c; pipe.h describes the inside. The system call layer raises SIGPIPE for -EPIPE.
  */
 #include "emul/vfs/pipe.h"
+#include "emul/base/sysctl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,6 @@
 #define POOR_SLOTS 2           /* beyond the soft limit, as Linux */
 #define SOFT_PAGES 16384       /* /proc/sys/fs/pipe-user-pages-soft */
 #define HARD_PAGES 65536       /* ours: the VMM's memory is not the guest's */
-#define MAX_SIZE (1024 * 1024) /* /proc/sys/fs/pipe-max-size */
 
 static _Atomic long pages_in_use; /* of all pipes; relaxed: a limit, not an account */
 
@@ -450,7 +450,7 @@ static long resize_locked(struct fifo *p, unsigned slots, bool privileged) REQUI
 	if (more > 0) {
 		long used = atomic_load(&pages_in_use) + more;
 
-		if (!privileged && (slots * PAGE_SIZE > MAX_SIZE || used > SOFT_PAGES))
+		if (!privileged && (slots * PAGE_SIZE > (unsigned long)sysctl_get(&sysctl_pipe_max_size) || used > SOFT_PAGES))
 			return -EPERM;
 		if (used > HARD_PAGES)
 			return -ENOMEM;

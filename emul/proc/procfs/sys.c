@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/sys: constants of this system and the host's own facts. Writing is refused with EPERM, as in a container.
+ * /proc/sys: the limits of emul/base/sysctl.h, which can be written, constants of this system, which cannot (EPERM, as in a
+ * container), and the host's own facts.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "emul/base/err.h"
+#include "emul/base/sysctl.h"
 #include "emul/proc/aio.h"
 #include "emul/proc/procfs/procfs.h"
 #include "emul/vfs/tty/tty.h"
@@ -81,6 +85,56 @@ static ssize_t refuse_write(struct pnode *n, struct fs_ctx *c, const char *buf, 
 	return -EPERM;
 }
 
+/* arg: struct sysctl. A number, and white space around it. */
+static int show_number(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	seq_printf(out, "%ld\n", sysctl_get((struct sysctl *)arg_of(n)));
+	return 0;
+}
+
+static ssize_t write_number(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos)
+{
+	char text[32], *end;
+	long val;
+	int r;
+
+	if (pos)
+		return (ssize_t)len; /* as Linux: what is written in pieces is its first */
+	if (len >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, buf, len);
+	text[len] = 0;
+	errno = 0;
+	val = strtol(text, &end, 0);
+	if (end == text || errno || (*end && !strchr(" \t\n", *end))) /* more after white space is not looked at */
+		return -EINVAL;
+	r = sysctl_set((struct sysctl *)arg_of(n), val);
+	return r < 0 ? r : (ssize_t)len;
+}
+
+static int show_core_pattern(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	char text[CORE_PATTERN_SIZE];
+
+	sysctl_core_pattern(text);
+	seq_printf(out, "%s\n", text);
+	return 0;
+}
+
+static ssize_t write_core_pattern(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos)
+{
+	char text[CORE_PATTERN_SIZE];
+
+	if (pos)
+		return (ssize_t)len;
+	snprintf(text, sizeof(text), "%.*s", (int)MIN(len, sizeof(text)), buf);
+	text[strcspn(text, "\n")] = 0;
+	sysctl_set_core_pattern(text);
+	return (ssize_t)len;
+}
+
+static const struct pnode_ops number_ops = { .mode = S_IFREG | 0644, .show = show_number, .write = write_number };
+static const struct pnode_ops core_pattern_ops = { .mode = S_IFREG | 0644, .show = show_core_pattern, .write = write_core_pattern };
 static const struct pnode_ops knob_ops = { .mode = S_IFREG | 0644, .show = show_text, .write = refuse_write };
 OPS(uts, show_uts);
 OPS(uuid, show_uuid);
@@ -90,6 +144,7 @@ OPS(aio_nr, show_aio_nr);
 static const struct pnode_ops dir_ops = { .mode = S_IFDIR | 0555 };
 
 #define TEXT(name, text) { name, &text_ops, text, NULL }
+#define NUMBER(name, which) { name, &number_ops, &sysctl_##which, NULL }
 #define KNOB(name, text) { name, &knob_ops, text, NULL }
 #define HOST_FILE(dir, name) { name, &host_ops, "/proc/sys/" dir "/" name, NULL }
 #define DIR(name, entries) { name, &dir_ops, NULL, entries }
@@ -130,13 +185,13 @@ static const struct pentry dev_entries[] = { DIR("tty", tty_entries), END };
 static const struct pentry yama_entries[] = { KNOB("ptrace_scope", "0"), END };
 static const struct pentry kernel_entries[] = {
 	TEXT("cap_last_cap", "40"),
-	KNOB("core_pattern", "core"),
-	KNOB("core_uses_pid", "0"),
+	{ "core_pattern", &core_pattern_ops, NULL, NULL },
+	NUMBER("core_uses_pid", core_uses_pid),
 	UTS("domainname", domainname),
 	UTS("hostname", nodename),
-	KNOB("msgmax", "8192"),
-	KNOB("msgmnb", "16384"),
-	KNOB("msgmni", "32000"),
+	NUMBER("msgmax", msgmax),
+	NUMBER("msgmnb", msgmnb),
+	NUMBER("msgmni", msgmni),
 	TEXT("ngroups_max", "65536"),
 	UTS("osrelease", release),
 	UTS("ostype", sysname),
@@ -165,7 +220,7 @@ static const struct pentry kernel_entries[] = {
 static const struct pentry vm_entries[] = {
 	KNOB("dirty_background_ratio", "10"),
 	KNOB("dirty_ratio", "20"),
-	KNOB("max_map_count", "65530"),
+	NUMBER("max_map_count", max_map_count),
 	KNOB("mmap_min_addr", "65536"),
 	KNOB("nr_hugepages", "0"),
 	KNOB("overcommit_memory", "0"),
@@ -176,21 +231,21 @@ static const struct pentry vm_entries[] = {
 };
 static const struct pentry inotify_entries[] = {
 	KNOB("max_queued_events", "16384"),
-	KNOB("max_user_instances", "128"),
+	NUMBER("max_user_instances", inotify_instances),
 	KNOB("max_user_watches", "65536"),
 	END,
 };
 static const struct pentry epoll_entries[] = { KNOB("max_user_watches", "1000000"), END };
 static const struct pentry mqueue_entries[] = {
-	KNOB("msg_default", "10"),
-	KNOB("msg_max", "10"),
-	KNOB("msgsize_default", "8192"),
-	KNOB("msgsize_max", "8192"),
-	KNOB("queues_max", "256"),
+	NUMBER("msg_default", mq_msg_default),
+	NUMBER("msg_max", mq_msg_max),
+	NUMBER("msgsize_default", mq_msgsize_default),
+	NUMBER("msgsize_max", mq_msgsize_max),
+	NUMBER("queues_max", mq_queues_max),
 	END,
 };
 static const struct pentry fs_entries[] = {
-	KNOB("aio-max-nr", "65536"),
+	NUMBER("aio-max-nr", aio_max_nr),
 	{ "aio-nr", &aio_nr_ops, NULL, NULL },
 	DIR("epoll", epoll_entries),
 	KNOB("file-max", "1048576"),
@@ -201,7 +256,7 @@ static const struct pentry fs_entries[] = {
 	KNOB("nr_open", "1048576"),
 	KNOB("overflowgid", "65534"),
 	KNOB("overflowuid", "65534"),
-	KNOB("pipe-max-size", "1048576"),
+	NUMBER("pipe-max-size", pipe_max_size),
 	KNOB("pipe-user-pages-hard", "0"),
 	KNOB("pipe-user-pages-soft", "16384"),
 	KNOB("protected_hardlinks", "1"),
@@ -209,10 +264,60 @@ static const struct pentry fs_entries[] = {
 	KNOB("suid_dumpable", "0"),
 	END,
 };
+/* The stack is not tunable beyond net.core: what it does, in the words that programs look for. */
+static const struct pentry net_core_entries[] = {
+	KNOB("default_qdisc", "noqueue"),
+	KNOB("netdev_max_backlog", "1000"),
+	KNOB("optmem_max", "131072"),
+	NUMBER("rmem_default", rmem_default),
+	NUMBER("rmem_max", rmem_max),
+	NUMBER("somaxconn", somaxconn),
+	NUMBER("wmem_default", wmem_default),
+	NUMBER("wmem_max", wmem_max),
+	END,
+};
+static const struct pentry net_ipv4_entries[] = {
+	KNOB("icmp_echo_ignore_all", "0"),
+	KNOB("ip_default_ttl", "64"),
+	KNOB("ip_forward", "0"),
+	KNOB("ip_local_port_range", "32768\t60999"),
+	KNOB("ip_nonlocal_bind", "0"),
+	KNOB("ip_unprivileged_port_start", "1024"),
+	KNOB("ping_group_range", "0\t2147483647"),
+	KNOB("tcp_congestion_control", "reno"),
+	KNOB("tcp_fin_timeout", "60"),
+	KNOB("tcp_keepalive_intvl", "75"),
+	KNOB("tcp_keepalive_probes", "9"),
+	KNOB("tcp_keepalive_time", "7200"),
+	KNOB("tcp_max_syn_backlog", "4096"),
+	KNOB("tcp_rmem", "4096\t131072\t4194304"),
+	KNOB("tcp_sack", "0"),
+	KNOB("tcp_syncookies", "0"),
+	KNOB("tcp_timestamps", "0"),
+	KNOB("tcp_wmem", "4096\t16384\t4194304"),
+	END,
+};
+static const struct pentry net_ipv6_conf_all_entries[] = { KNOB("disable_ipv6", "0"), KNOB("forwarding", "0"), END };
+static const struct pentry net_ipv6_conf_entries[] = {
+	DIR("all", net_ipv6_conf_all_entries),
+	DIR("default", net_ipv6_conf_all_entries),
+	DIR("lo", net_ipv6_conf_all_entries),
+	END,
+};
+static const struct pentry net_ipv6_entries[] = { KNOB("bindv6only", "0"), DIR("conf", net_ipv6_conf_entries), END };
+static const struct pentry net_unix_entries[] = { KNOB("max_dgram_qlen", "10"), END };
+static const struct pentry net_entries[] = {
+	DIR("core", net_core_entries),
+	DIR("ipv4", net_ipv4_entries),
+	DIR("ipv6", net_ipv6_entries),
+	DIR("unix", net_unix_entries),
+	END,
+};
 const struct pentry proc_sys_entries[] = {
 	DIR("dev", dev_entries),
 	DIR("fs", fs_entries),
 	DIR("kernel", kernel_entries),
+	DIR("net", net_entries),
 	DIR("vm", vm_entries),
 	END,
 };
