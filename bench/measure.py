@@ -61,9 +61,9 @@ class Run:
 
     def group(self, mode, pin, group, only):
         """All rounds of one group of tests in one mode."""
-        steps = [s for s in self.steps(group) if not only or s[1] in only or only & set(s[2] if s[0] == self.system else ())]
+        steps = [s for s in self.steps(group) if not only or s[1] in only or only & set(self.results_of(s))]
         for how, name, what in [] if self.append else steps:
-            self.book.begin(mode, name, what if how == self.system else [name])
+            self.book.begin(mode, name, what if how == self.system else what[0] if how == self.network else [name])
         for r in range(self.rounds):
             begin = time.monotonic()
             for how, name, what in steps:
@@ -71,10 +71,16 @@ class Run:
             self.batch(mode, pin, steps)
             say("%s, %s, round %d of %d: %.0f s" % (mode, group, r + 1, self.rounds, time.monotonic() - begin))
 
+    def results_of(self, step):
+        how, _, what = step
+        return what if how == self.system else what[0] if how == self.network else ()
+
     def steps(self, group):
         """(how it is measured, its name, results or argv) of the tests of a group."""
         if group == "starts":
             return [(self.start, n, a) for n, a in workloads.starts(self.work)] + [(self.memory, workloads.MEMORY, None)]
+        if group == "network":
+            return [(self.network, n, a) for n, *a in workloads.networks(self.work)]
         if group == "applications":
             return [(self.timed, n, a) for n, a in workloads.applications(self.work)]
         return [(self.system, t, r) for g, t, _, r in workloads.SYSTEM if g == group]
@@ -110,6 +116,16 @@ class Run:
         self.book.add_output(mode, p.name, text, self.known)
         self.failed(p, name, text)
         clean_outputs()
+
+    def network(self, mode, pin, p, name, what):
+        """Inside the sandbox; or from outside through its network, if it has one."""
+        _, inside, outside = what
+        if outside and p.network is None:
+            return
+        cmd = p.command(inside) if inside else outside + p.network
+        text = p.output(cmd, pin, CELL_SECONDS)[0]
+        self.book.add_output(mode, p.name, text, self.known)
+        self.failed(p, name, text)
 
     def start(self, mode, pin, p, name, argv):
         """Wall time from outside: the start of the sandbox is what is measured."""

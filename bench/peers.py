@@ -45,6 +45,7 @@ class Peer:
     why_absent = None
     batch = False           # one start for many commands
     skip = {}               # test name: why it means nothing here
+    network = []            # what runs a program with a network to the host; None: there is none
 
     def __init__(self, work):
         self.work = work
@@ -107,6 +108,7 @@ class Vmrun(Peer):
         super().__init__(work)
         self.binary = os.path.abspath(binary)
         self.prefix = [self.binary, "--new"] + flags
+        self.network = self.prefix + ["--net", "tap"]
         if not os.access(self.binary, os.X_OK):
             self.why_absent = "no %s; build it, or give --vmrun FILE" % binary
 
@@ -120,6 +122,7 @@ class Vmrun(Peer):
 
 class Gvisor(Peer):
     name, about = "gvisor", "gVisor's runsc, platform systrap, no network but loopback"
+    network = None
 
     def __init__(self, work):
         super().__init__(work)
@@ -144,6 +147,7 @@ class Gvisor(Peer):
 
 class Proot(Peer):
     name, about = "proot", "PRoot: system calls caught by ptrace, answered by the host's kernel; no isolation"
+    network = None
 
     def __init__(self, work):
         super().__init__(work)
@@ -160,7 +164,8 @@ class Proot(Peer):
 
 class Qemu(Peer):
     name, about = "qemu-user", "QEMU user mode: instructions translated, calls passed to the host's kernel; no isolation"
-    skip = dict.fromkeys(("exec", "sh", "gcc"), "programs that it executes run natively")
+    skip = dict.fromkeys(("exec", "sh", "gcc", "redis"), "programs that it executes run natively")
+    network = None
 
     def __init__(self, work):
         super().__init__(work)
@@ -182,6 +187,8 @@ class Uml(Peer):
     """One start boots a kernel, so a group of commands shares one."""
     name, about = "uml", "user-mode Linux: a Linux kernel as a process, one processor; / by hostfs, /tmp in its memory"
     batch = True
+    skip = {"redis": "its batches print no rates"}
+    network = None
 
     def __init__(self, work):
         super().__init__(work)
@@ -226,7 +233,7 @@ class Other(Peer):
     def __init__(self, work, text):
         super().__init__(work)
         self.name, command = text.split("=", 1)
-        self.about, self.prefix = "`%s`" % command, command.split()
+        self.about, self.prefix, self.network = "`%s`" % command, command.split(), None
 
     def command(self, argv):
         return self.prefix + argv

@@ -86,6 +86,8 @@ def text_tables(book):
     parts = []
     for mode, fig in all_figures(book):
         parts += [MODE_TITLES[mode], aligned(result_table(fig, [r for r in fig.median if fig.median[r]]))]
+    if goals(book):
+        parts.append(aligned(goals(book).split("\n\n", 1)[1].strip()))
     if parts:
         parts += [aligned(mean_table(all_figures(book))), noise(book)]
     return "\n\n".join(parts) or "nothing measured"
@@ -109,7 +111,7 @@ is over the tests that both passed. "One processor" puts the sandbox with all it
 operation costs without help from another core. Before a cell, the benchmark waits up to two seconds for the machine to be idle, and counts
 the cells for which it was not. Memory is the sum of the shares (Pss) of all processes of the sandbox.
 
-Not measured: disks (files are in the page cache or in memory, as each sandbox keeps them), networks beyond loopback, more than
+Not measured: disks (files are in the page cache or in memory, as each sandbox keeps them), networks beyond a tap, more than
 one instance at a time, machines with virtualisation hardware or more processors. PRoot and QEMU's user mode do not isolate: their calls go
 to the host's kernel. Where QEMU executes a program, that one runs natively: those cells are left out. User-mode Linux boots once a
 round for all tests of a group, has one processor, and reads its files through hostfs.
@@ -139,6 +141,28 @@ def image(path, title, docs):
     return "![%s](%s)\n" % (title, os.path.relpath(path, docs)) if path else ""
 
 
+def goal_row(fig, result, rival, cost, least):
+    """What is to be reached, what was, and whether it is."""
+    title, unit, row = fig.known[result][2], fig.units[result], fig.median[result]
+    got = row.get(US)
+    if got is None or (rival and not row.get(rival)):
+        return None
+    if least is not None:
+        return [title, "at least %s %s" % (number(least), unit), "%s %s" % (number(got), unit), "yes" if got >= least else "no"]
+    now = fig.cost(result, US, rival)
+    rate = "/s" in unit
+    want = "at least %s times %s's rate" % (number(1 / cost), rival) if rate else "at most %s times %s's time" % (number(cost), rival)
+    return [title, want, "%s times (%s to %s %s)" % (number(1 / now if rate else now), number(got), number(row[rival]), unit),
+            "yes" if now <= cost else "no"]
+
+
+def goals(book):
+    """The table of what network performance is to reach."""
+    fig = Figures(book, "free")
+    rows = [r for g in workloads.GOALS if g[0] in fig.median and (r := goal_row(fig, *g))]
+    return "## What is to be reached\n\n" + table(["", "goal", "measured", "reached"], rows) + "\n" if rows else ""
+
+
 def sections(book, docs, folder):
     """Markdown of each table with its plot."""
     for mode, fig in all_figures(book):
@@ -149,7 +173,7 @@ def sections(book, docs, folder):
                 yield "### %s\n" % KIND_TITLES[kind].capitalize()
                 yield image(plots.bars(fig, results, title, os.path.join(folder, "%s-%s.svg" % (mode, kind))), title, docs)
                 yield result_table(fig, results + (fig.of_kind("cpu") if kind == "work" else [])) + "\n"
-        for kind, name, title in (("app", "applications", "Applications"), ("start", "starts", "Start of a whole process")):
+        for kind, name, title in (("net", "network", "Networks"), ("app", "applications", "Applications"), ("start", "starts", "Start of a whole process")):
             if results := fig.of_kind(kind):
                 where = "" if mode == "free" else ", on one processor"
                 yield "## %s%s\n" % (title, where)
@@ -173,7 +197,7 @@ def write(book, docs):
     text = ["# What system services and programs cost under vmrun, beside native and other sandboxes\n",
             "<!-- written by bench/run: change that, not this -->\n", "## In short\n", mean_table(figs) + "\n",
             "## The machine, and who was measured\n", machine_table(book) + "\n"]
-    text += [s for s in sections(book, docs, folder) if s]
+    text += [s for s in [goals(book)] + list(sections(book, docs, folder)) if s]
     text.append(METHOD.format(rounds=rounds_of(book)))
     with open(os.path.join(docs, "performance.md"), "w") as f:
         f.write("\n".join(text))

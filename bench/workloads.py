@@ -41,6 +41,22 @@ SYSTEM = (
     ("processes", "exec", "wake", {"fork_exec_wait": "fork, exec, wait (static)", "spawn_wait": "posix_spawn, wait (static)"}),
 )
 
+# Rates over networks: (test, results with what they are). "wire" leaves the sandbox, and is only for those that have a network.
+NETWORK = (
+    ("redis", {"redis_set": "redis: SET, 50 clients", "redis_get": "redis: GET, 50 clients",
+               "redis_pipeline": "redis: GET, 50 clients, 16 requests at a time"}),
+    ("wire", {"wire_send": "TCP to the host, MTU 1500", "wire_receive": "TCP from the host, MTU 1500"}),
+)
+# What is to be reached: (result, against whom, at most this cost, or None and at least this much).
+GOALS = (
+    ("tcp_stream", "gvisor", 1 / 1.5, None),
+    ("tcp_pingpong", "gvisor", 3, None),
+    ("redis_set", "gvisor", 1, None),
+    ("redis_get", "gvisor", 1, None),
+    ("wire_send", None, None, 1.0),
+    ("wire_receive", None, None, 1.0),
+)
+
 IMPORTS = "argparse ast asyncio base64 bz2 calendar cmd codecs collections concurrent.futures configparser contextlib csv ctypes " \
     "dataclasses datetime decimal difflib doctest email.message fractions ftplib gzip hashlib heapq html.parser http.client " \
     "http.server inspect ipaddress json logging.config lzma mimetypes multiprocessing.pool optparse pathlib pdb pickle pydoc " \
@@ -68,6 +84,7 @@ MEMORY = "resident"
 def results():
     """Every result's name: (group, kind, title)."""
     table = {name: (group, kind, title) for group, _, kind, names in SYSTEM for name, title in names.items()}
+    table |= {name: ("network", "net", title) for _, names in NETWORK for name, title in names.items()}
     table |= {name: ("applications", "app", title) for name, title in APPS}
     table |= {name: ("starts", "start", title) for name, title in STARTS}
     table[MEMORY] = ("starts", "memory", "memory of a static program that waits")
@@ -81,7 +98,8 @@ def groups():
 def compile_programs(work):
     flags = ["-O2", "-static", "-w"]
     sources = sorted(glob.glob(os.path.join(HERE, "sysbench", "*.c")))
-    for name, args in (("sysbench", sources + ["-lpthread"]), ("timed", [os.path.join(HERE, "timed.c")])):
+    for name, args in (("sysbench", sources + ["-lpthread"]), ("timed", [os.path.join(HERE, "timed.c")]),
+                       ("wire", [os.path.join(HERE, "wire.c")])):
         subprocess.run(["gcc"] + flags + ["-o", os.path.join(work, name)] + args, check=True)
     for name, text in (("true", "int main(void) { return 0; }"),
                        ("pause", "#include <unistd.h>\nint main(void) { return pause(); }")):
@@ -109,6 +127,31 @@ def write_inputs(work):
         "for (let i = 0; i < 2000; i++) fs.writeFileSync(d + '/' + i, 'x'.repeat(i));\n"
         "let n = 0; for (const f of fs.readdirSync(d)) n += fs.readFileSync(d + '/' + f).length;\n"
         "if (n !== 1999000) process.exit(1);\nfs.rmSync(d, { recursive: true });\n")
+
+
+REDIS = """cd /tmp
+redis-server --port 6399 --save '' --appendonly no --daemonize yes > /dev/null
+until redis-cli -p 6399 ping > /dev/null 2>&1; do :; done
+rate() { # NAME ARG...
+	name=$1; shift
+	redis-benchmark -p 6399 -c 50 -q "$@" | tr '\\r' '\\n' | sed -n "s|.*: \\([0-9.]*\\) requests per second.*|$name \\1 requests/s|p" | tail -n 1
+}
+rate redis_set -t set -n 20000
+rate redis_get -t get -n 20000
+rate redis_pipeline -t get -n 100000 -P 16
+redis-cli -p 6399 shutdown nosave
+"""
+
+
+def networks(work):
+    """(test, results, argv that runs inside, argv that runs outside with the sandbox's command behind it)."""
+    with open(os.path.join(work, "redis.sh"), "w") as f:
+        f.write(REDIS)
+    for name, what in NETWORK:
+        if name == "redis" and shutil.which("redis-server") and shutil.which("redis-benchmark"):
+            yield name, what, ["/bin/sh", os.path.join(work, "redis.sh")], None
+        if name == "wire" and os.geteuid() == 0 and os.access("/dev/net/tun", os.W_OK):
+            yield name, what, None, [os.path.join(HERE, "wire.py"), os.path.join(work, "wire"), "2"]
 
 
 def python_library():
