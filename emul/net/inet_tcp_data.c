@@ -387,6 +387,8 @@ static int nothing_more(struct inet_tcp *t)
 
 static void consume(struct inet_tcp *t, size_t n)
 {
+	bool arrives = t->peer && t->rq.len > inet_tcp_window(t);
+
 	byteq_consume(&t->rq, n);
 	t->rseq += n;
 	if (t->urg != URG_NONE && t->rseq > t->urg_seq)
@@ -396,6 +398,9 @@ static void consume(struct inet_tcp *t, size_t n)
 		if (t->peer->stalled || t->peer->lingering)
 			inet_tcp_progress_locked(t->peer);
 	}
+	/* What the window had no room for comes in: an arrival, and an edge. */
+	if (arrives)
+		sock_wake_rd(&t->inet.sock, EPOLLIN | EPOLLRDNORM);
 }
 
 /* The bytes that come next, up to the urgent one. 0: the urgent byte itself is next and was skipped. */

@@ -181,6 +181,32 @@ static void a_full_socket_gets_an_edge_when_there_is_room(void **state)
 	close_pair(sv);
 }
 
+/* FIONREAD's bytes are read, and more comes once there is room for it: that is news, also for who waits for edges. */
+static void what_waits_for_room_comes_with_an_edge(void **state)
+{
+	static char buf[1 << 20];
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET }, got;
+	int sv[2], ep = epoll_create1(0), n;
+
+	tcp_pair(sv);
+	nonblock(sv[0], true);
+	for (int calm = 0; calm < 3; poll(NULL, 0, 10))
+		calm = send(sv[0], buf, sizeof(buf), 0) > 0 ? 0 : calm + 1;
+	ASSERT_OK(epoll_ctl(ep, EPOLL_CTL_ADD, sv[1], &e));
+	assert_int_equal(epoll_wait(ep, &got, 1, 5000), 1);
+	for (int i = 0; i < 3; i++) {
+		ASSERT_OK(ioctl(sv[1], FIONREAD, &n));
+		assert_true(n > 0);
+		for (ssize_t r; n > 0; n -= (int)r) {
+			r = recv(sv[1], buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf), 0);
+			assert_true(r > 0);
+		}
+		assert_int_equal(epoll_wait(ep, &got, 1, 5000), 1);
+	}
+	close(ep);
+	close_pair(sv);
+}
+
 static void oneshot_and_many_waiters(void **state)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT };
@@ -234,6 +260,7 @@ int main(void)
 		cmocka_unit_test(accepting_waits_as_long_as_it_may),
 		cmocka_unit_test(signals_interrupt_reads),
 		cmocka_unit_test(a_full_socket_gets_an_edge_when_there_is_room),
+		cmocka_unit_test(what_waits_for_room_comes_with_an_edge),
 		cmocka_unit_test(oneshot_and_many_waiters),
 		cmocka_unit_test(thousands_of_connections),
 	};
