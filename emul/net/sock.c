@@ -275,6 +275,12 @@ static int sock_deliver(struct file *f, const void *msg, size_t size)
 	return s->ops->deliver ? s->ops->deliver(s, msg, size) : -EINVAL;
 }
 
+/* unix_stream_splice_read(); tcp_splice_read() looks at O_NONBLOCK alone. */
+static bool sock_splice_nonblock(struct file *f)
+{
+	return sock_of(f)->family == AF_UNIX;
+}
+
 static bool sock_close_waits(struct file *f)
 {
 	return sock_of(f)->opt.linger > 0;
@@ -292,6 +298,7 @@ const struct file_ops sock_file_ops = {
 	.can_async = sock_can_async,
 	.describe = sock_describe,
 	.deliver = sock_deliver,
+	.splice_nonblock = sock_splice_nonblock,
 	.close_waits = sock_close_waits,
 	.release = sock_file_release,
 };

@@ -18,7 +18,6 @@
 #include "emul/proc/exec_internal.h"
 #include "emul/proc/lifecycle.h"
 
-#define SCRIPT_HEAD 256 /* BINPRM_BUF_SIZE */
 #define SCRIPT_DEPTH 5
 #define STACK_RANDOM ((uint64_t)16 << 30)
 #define MMAP_RANDOM ((uint64_t)1 << 40)
@@ -78,8 +77,7 @@ static char *skip_blank(char *s)
 	return s + strspn(s, " \t");
 }
 
-/* Splits "#! interp arg..." in place: the argument is the whole rest of the line. -ENOEXEC. */
-static int parse_script(char *head, ssize_t len, char **ret_interp, char **ret_arg)
+int exec_parse_script(char *head, ssize_t len, char **ret_interp, char **ret_arg)
 {
 	char *line, *end;
 
@@ -131,7 +129,7 @@ static int resolve_scripts(struct task *t, struct new_program *n, struct exec_ar
 			r = (int)len;
 		if (len < 2 || head[0] != '#' || head[1] != '!')
 			break;
-		r = depth < SCRIPT_DEPTH ? parse_script(head, len, &interp, &arg) : -ELOOP;
+		r = depth < SCRIPT_DEPTH ? exec_parse_script(head, len, &interp, &arg) : -ELOOP;
 		if (r == 0 && n->hidden)
 			r = -ENOENT;
 		if (r == 0)

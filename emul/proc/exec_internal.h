@@ -51,6 +51,9 @@ int stack_build(struct mm *mm, const struct stack_plan *plan, const struct exec_
 
 /* Bytes that argv and envp may take together: a quarter of the stack limit, as in Linux. */
 uint64_t exec_args_limit(uint64_t stack_limit);
+#define SCRIPT_HEAD 256 /* BINPRM_BUF_SIZE */
+/* Splits "#! interp arg..." in place, in head's len bytes and one more: the argument is the whole rest of the line (NULL: none). -ENOEXEC. */
+int exec_parse_script(char *head, ssize_t len, char **ret_interp, char **ret_arg);
 /* "#!": puts interpreter, its optional argument and the script's name in front. Consumes nothing; -ENOMEM. */
 int exec_args_copy(const struct exec_args *a, struct exec_args *ret);
 char *exec_display_name(const struct exec_target *x); /* heap; NULL: no memory */

@@ -65,6 +65,7 @@ struct file_ops {
 	/* A message of the kernel's for who reads it (netlink sockets; mq_notify(2) asks for that). size 0: asks only. NULL, -EINVAL: it takes none. */
 	int (*deliver)(struct file *f, const void *msg, size_t size);
 	int (*reopen)(struct file *f, unsigned flags, struct file **ret); /* open(2) by /proc: a new description. NULL: -ENXIO, but for pipes and memfds */
+	bool (*splice_nonblock)(struct file *f);               /* SPLICE_F_NONBLOCK is about its data, too. NULL: only about pipes */
 	bool (*close_waits)(struct file *f);                   /* release may sleep: close(2) is nothing for a helper thread. NULL: no */
 	void (*release)(struct file *f);                       /* the last reference is gone: free the concrete object */
 };

@@ -206,13 +206,12 @@ static bool any_nonblock(struct file *a, struct file *b, unsigned flags)
 	return (flags & SPLICE_F_NONBLOCK) || (a && (file_flags(a) & O_NONBLOCK)) || (b && (file_flags(b) & O_NONBLOCK));
 }
 
-/* For a socket SPLICE_F_NONBLOCK is about its data, too. */
 static ssize_t from_file(struct file *in, off_t *in_off, struct fifo *to, size_t len, bool nonblock, bool nonblock_flag)
 {
 	bool saved = file_call_nonblock;
 	ssize_t r;
 
-	if (nonblock_flag && !in->seekable && S_ISSOCK(file_mode(in)))
+	if (nonblock_flag && in->ops->splice_nonblock && in->ops->splice_nonblock(in))
 		file_call_nonblock = true;
 	r = file_to_pipe(in, in_off, to, len, nonblock);
 	file_call_nonblock = saved;

@@ -3,6 +3,7 @@
  * TCP that holds back: corks, deferred accepting, time limits of what is not acknowledged, lingering closes. man 7 tcp.
  * Times have wide margins: natively they are the kernel's timers, on a machine that may be busy.
  */
+#include "tests/lib/clock.h"
 #include "tests/lib/inet.h"
 
 #include <linux/sockios.h>
@@ -10,15 +11,6 @@
 #include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/mman.h>
-#include <time.h>
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* How much comes without waiting, at most room. */
 static size_t take(int fd, char *buf, size_t room)
