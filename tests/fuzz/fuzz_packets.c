@@ -28,7 +28,7 @@ static int tap_start(const struct net_config *cfg, char *why, size_t size)
 }
 
 /* From what goes out the connection's numbers are learnt. */
-static int tap_send(const void *frame, size_t len)
+static int tap_send(const void *frame, size_t len, const struct large_frame *large)
 {
 	const uint8_t *p = frame;
 	uint32_t seq;
