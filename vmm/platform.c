@@ -67,7 +67,7 @@ static int boot(struct machine *m, bool no_rewrite, char *err, size_t err_size)
 	if (vcpus_init(m, err, err_size) < 0)
 		return -1;
 	vdso_init(m);
-	m->rewrite = !m->hardware && !no_rewrite; /* where `syscall` does not trap there is little to win */
+	m->rewrite = !m->hardware && !no_rewrite; /* docs/host-kvm.md, "Calls": where `syscall` does not trap there is little to win */
 	m->platform.ops = m->hardware ? &hardware_ops : &deprivileged_ops;
 	m->platform.served_registers = !m->hardware;
 	m->platform.hwcap = getauxval(AT_HWCAP);
