@@ -69,8 +69,11 @@ int fpu_init(struct machine *m)
 	return size <= sizeof(struct kvm_xsave) ? 0 : -ENOTSUP;
 }
 
-/* The image in RT_XSTATE, while the helper serves a vCPU whose gate saves and loads it. */
-static int slot_set(struct vcpu *v, const uint8_t *buf)
+/*
+ * Where the gate runs in ring 3 it loads what is set here from RT_XSTATE, on the way into the guest, which saves an ioctl (vcpu.c: load_regs()).
+ * While the helper serves a vCPU, that page is what the gate has saved, and is going to load.
+ */
+static int set_page(struct vcpu *v, const uint8_t *buf)
 {
 	static const uint8_t zero[XSAVE_HEADER_SIZE];
 	uint64_t bv;
@@ -81,7 +84,9 @@ static int slot_set(struct vcpu *v, const uint8_t *buf)
 	/* XRSTOR would fault, and KVM refuses it. */
 	if ((bv & ~v->m->xcr0) || (mxcsr & ~v->m->mxcsr_mask) || memcmp(buf + XSAVE_HEADER + sizeof(bv), zero, XSAVE_HEADER_SIZE - sizeof(bv)))
 		return -EINVAL;
-	memcpy(v->xstate, buf, v->m->platform.xstate_size);
+	if (buf != v->xstate)
+		memcpy(v->xstate, buf, v->m->platform.xstate_size);
+	v->fpu_pending = !v->fpu_in_slot;
 	return 0;
 }
 
@@ -90,7 +95,7 @@ int fpu_get(struct vcpu *v, void *buf)
 	struct kvm_xsave x;
 	long r;
 
-	if (v->fpu_in_slot) {
+	if (v->fpu_in_slot || v->fpu_pending) {
 		memcpy(buf, v->xstate, v->m->platform.xstate_size);
 		return 0;
 	}
@@ -100,35 +105,36 @@ int fpu_get(struct vcpu *v, void *buf)
 	return (int)r;
 }
 
-int fpu_set(struct vcpu *v, const void *buf)
+static int set_by_ioctl(struct vcpu *v, const void *buf)
 {
 	struct kvm_xsave x = { 0 };
 
-	if (v->fpu_in_slot)
-		return slot_set(v, buf);
 	memcpy(&x, buf, v->m->platform.xstate_size);
 	return (int)HOST(ioctl(v->fd, KVM_SET_XSAVE, &x));
 }
 
-static void fill_fresh(uint8_t *x, uint64_t xstate_bv)
+int fpu_set(struct vcpu *v, const void *buf)
 {
-	const uint16_t fcw = 0x37f;
-	const uint32_t mxcsr = 0x1f80;
-
-	memcpy(x + FCW, &fcw, sizeof(fcw));
-	memcpy(x + MXCSR, &mxcsr, sizeof(mxcsr));
-	memset(x + XSAVE_HEADER, 0, XSAVE_HEADER_SIZE);
-	memcpy(x + XSAVE_HEADER, &xstate_bv, sizeof(xstate_bv));
+	return v->m->hardware ? set_by_ioctl(v, buf) : set_page(v, buf);
 }
 
 void fpu_reset(struct vcpu *v)
 {
 	struct kvm_xsave x = { 0 };
+	const uint16_t fcw = 0x37f;
+	const uint32_t mxcsr = 0x1f80;
+	const uint64_t xstate_bv = 3; /* x87 and SSE from here; the rest to its initial state */
 
-	if (v->fpu_in_slot) { /* nothing from here, so all to its initial state */
-		fill_fresh(v->xstate, 0);
+	memcpy((uint8_t *)&x + FCW, &fcw, sizeof(fcw));
+	memcpy((uint8_t *)&x + MXCSR, &mxcsr, sizeof(mxcsr));
+	memcpy((uint8_t *)&x + XSAVE_HEADER, &xstate_bv, sizeof(xstate_bv));
+	(void)fpu_set(v, &x);
+}
+
+void fpu_flush(struct vcpu *v)
+{
+	if (!v->fpu_pending)
 		return;
-	}
-	fill_fresh((uint8_t *)&x, 3); /* x87 and SSE from here; the rest to its initial state */
-	(void)ioctl(v->fd, KVM_SET_XSAVE, &x);
+	v->fpu_pending = false;
+	(void)set_by_ioctl(v, v->xstate);
 }

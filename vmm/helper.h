@@ -10,6 +10,7 @@
 enum { SERVE_OUT, SERVE_IN, SERVE_TAKEN, SERVE_WAITED };
 
 #define FLAG_TF 0x100
+#define FLAG_RF 0x10000
 
 enum slot_mode { SLOT_CLOSED, SLOT_POLLED, SLOT_RUNG }; /* what the gate does with a call: leave; post; post and ring */
 
@@ -29,7 +30,7 @@ void slot_budget(struct vcpu *v, unsigned divide, uint64_t limit); /* divided, n
 /* The gate passed by its table, so that the VMM sees a call now and then: calls that this one stands for. */
 unsigned slot_recount(struct vcpu *v);
 
-/* While `serve` is taken: what the gate saved; *v->regs and RT_XSTATE are what it is to load. */
+/* While `serve` is taken, or out of the guest: what the gate saved; *v->regs and RT_XSTATE are what it is to load. */
 void slot_get_registers(struct vcpu *v, struct uregs *r);
 void slot_load(struct vcpu *v);
 

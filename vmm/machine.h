@@ -152,6 +152,7 @@ struct vcpu {
 	/* only its own thread */
 	struct aspace *as;         /* NULL: none */
 	uint64_t cr3;              /* wanted */
+	bool fpu_pending;          /* RT_XSTATE is to be loaded on the way in */
 	bool at_cpl0;              /* the last exit was in a stub or a ring-0 gate: segments must be set */
 	const struct call_server *server; /* NULL: every call comes out */
 	void *server_ctx;
@@ -238,6 +239,7 @@ int fpu_init(struct machine *m);
 int fpu_get(struct vcpu *v, void *buf);
 int fpu_set(struct vcpu *v, const void *buf);
 void fpu_reset(struct vcpu *v);
+void fpu_flush(struct vcpu *v); /* what is pending is the vCPU's now, by an ioctl */
 
 /* vdso.c */
 void vdso_init(struct machine *m);

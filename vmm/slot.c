@@ -68,6 +68,7 @@ void slot_wipe(struct vcpu *v)
 	atomic_fetch_add_explicit(&v->m->ntold, *(volatile uint64_t *)slot_quad(v, RT_TOLD), memory_order_relaxed);
 	memset(v->data, 0, RT_ANSWERS);
 	memset(v->xstate, 0, PAGE_SIZE);
+	v->fpu_pending = false;
 	*slot_quad(v, RT_SLOT_BUDGET) = atomic_load_explicit(&v->budget, memory_order_relaxed);
 	*slot_quad(v, RT_SLOT_XMASK) = v->m->xcr0;
 }
@@ -92,7 +93,6 @@ void slot_enter(struct vcpu *v)
 	if (!v->server)
 		return;
 	slot_state_set(v, RT_IDLE);
-	v->loads = v->asked = false;
 	helper_entering(v);
 	atomic_store(&v->serve, SERVE_IN);
 	slot_open(v, helper_mode());

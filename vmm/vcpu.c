@@ -23,7 +23,7 @@
 #include "emul/base/log.h"
 #include "emul/base/wait.h"
 #include "guest-rt/abi.h"
-#include "vmm/machine.h"
+#include "vmm/helper.h"
 
 #define CR0_USER 0x80050033 /* PE MP ET NE WP AM PG */
 #define CR4_PAE (1u << 5)
@@ -216,6 +216,14 @@ int vcpu_set_root(struct vcpu *v, struct aspace *as)
 
 /* --- entering -------------------------------------------------------------------------------------------- */
 
+/* Extended state that was set meanwhile is loaded by the gate, and then so is all the rest: slot.c. */
+static bool load_by_gate(struct vcpu *v, const struct uregs *r)
+{
+	if (r->rflags & (FLAG_TF | FLAG_RF)) /* popf does not load the one, and the other would step in the gate */
+		fpu_flush(v);
+	return v->fpu_pending;
+}
+
 static void load_regs(struct vcpu *v, const struct uregs *r)
 {
 	struct kvm_regs *k = &v->run->s.regs.regs;
@@ -227,6 +235,12 @@ static void load_regs(struct vcpu *v, const struct uregs *r)
 		.r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15, .rip = v->show_from && r->rip == v->show_from ? v->show_to : r->rip,
 		.rflags = (r->rflags & FLAGS_USER) | FLAGS_ALWAYS,
 	};
+	v->loads = v->asked = false;
+	if (load_by_gate(v, r)) {
+		slot_load(v);
+		k->rip = RT_GATE + v->m->gate.load;
+		k->rflags = FLAGS_ALWAYS;
+	}
 	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
 	if (!v->at_cpl0 && s->fs.base == r->fs_base && s->gs.base == r->gs_base && s->cr3 == v->cr3)
 		return;
@@ -287,6 +301,7 @@ void vcpu_enter(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 			break;
 		}
 		slot_enter(v);
+		v->fpu_pending = false;
 		e = HOST(ioctl(v->fd, KVM_RUN, 0));
 		slot_leave(v);
 		count_one(&v->nexits);
