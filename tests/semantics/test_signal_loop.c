@@ -16,7 +16,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define TURNS 1000
+#define TURNS 300
 #define ASM_VISIBLE __attribute__((used, visibility("hidden")))
 #define FLAG_TF 0x100
 #define FLAG_DF 0x400
@@ -326,7 +326,7 @@ static volatile long steps;
 
 static void begin_to_step(int sig, siginfo_t *info, void *u)
 {
-	if (++seen % 500 == 0)
+	if (++seen % 100 == 0)
 		((ucontext_t *)u)->uc_mcontext.gregs[REG_EFL] |= FLAG_TF;
 }
 
@@ -343,7 +343,7 @@ static void a_frame_may_set_the_trap_flag(void **state)
 	seen = steps = 0;
 	for (int i = 0; i < TURNS; i++)
 		raise(SIGUSR1);
-	assert_int_equal(steps, TURNS / 500 * 3);
+	assert_int_equal(steps, TURNS / 100 * 3);
 }
 
 /* popf sets the flag right before a call: the instruction behind the call is stepped. */
@@ -354,14 +354,14 @@ static void the_trap_flag_survives_a_call(void **state)
 	for (int i = 0; i < TURNS; i++) {
 		long rax = SYS_getppid;
 
-		if (i % 500)
+		if (i % 100)
 			__asm__ volatile("syscall\n\t nop\n\t nop\n\t nop\n\t nop" : "+a"(rax) :: "rcx", "r11", "memory");
 		else
 			__asm__ volatile("sub $128, %%rsp\n\t pushfq\n\t orl $0x100, (%%rsp)\n\t popfq\n\t syscall\n\t nop\n\t nop\n\t nop\n\t nop\n\t add $128, %%rsp"
 					 : "+a"(rax) :: "rcx", "r11", "memory", "cc");
 		assert_int_equal(rax, getppid());
 	}
-	assert_int_equal(steps, TURNS / 500 * 3);
+	assert_int_equal(steps, TURNS / 100 * 3);
 }
 
 /* --- while others interfere ---------------------------------------------------------------------------------------- */
