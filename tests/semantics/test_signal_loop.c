@@ -4,6 +4,7 @@
  * go into the handler's frame and come back from it as in the single case (test_sigframe.c), whatever the handler does to the frame.
  */
 #include "tests/lib/cmocka_all.h"
+#include "tests/lib/clock.h"
 
 #include <cpuid.h>
 #include <pthread.h>
@@ -383,7 +384,9 @@ static void *signal_it(void *arg)
 static void signals_of_others_come_between(void **state)
 {
 	struct itimerval every = { { 0, 1000 }, { 0, 1000 } }, off = { { 0, 0 }, { 0, 0 } };
+	int64_t patience = now_ms() + PATIENCE_MS;
 	pthread_t me = pthread_self(), other;
+	long turns;
 
 	handle(SIGUSR1, note_registers, 0);
 	handle(SIGUSR2, count_timer, 0);
@@ -391,9 +394,9 @@ static void signals_of_others_come_between(void **state)
 	seen = 0;
 	assert_int_equal(pthread_create(&other, NULL, signal_it, &me), 0);
 	ASSERT_OK(setitimer(ITIMER_REAL, &every, NULL));
-	for (long i = 0; i < TURNS; i++) {
+	for (turns = 0; turns < TURNS || (timers < 5 && now_ms() < patience); turns++) {
 		for (int k = 0; k < 12; k++)
-			in[k] = (uint64_t)i << 32 | (uint64_t)(k * 0x01010101);
+			in[k] = (uint64_t)turns << 32 | (uint64_t)(k * 0x01010101);
 		in[1] = SIGUSR1;
 		in[2] = (uint64_t)gettid();
 		in[3] = (uint64_t)getpid();
@@ -406,8 +409,8 @@ static void signals_of_others_come_between(void **state)
 	ASSERT_OK(setitimer(ITIMER_REAL, &off, NULL));
 	stop = true;
 	pthread_join(other, NULL);
-	assert_int_equal(seen, TURNS);
-	assert_true(timers > 0);
+	assert_int_equal(seen, turns);
+	assert_true(timers >= 5);
 }
 
 int main(void)
