@@ -271,10 +271,14 @@ static int copy_object(struct vma *v, gva_t page)
 int fill_object(struct vma *v, gva_t page, bool write)
 {
 	bool copy = !v->shared && (v->prot & PROT_WRITE);
+	int r;
 
 	if (copy && (write || fill_copies_data(v)))
 		return copy_object(v, page);
-	return map_object(v, page);
+	r = map_object(v, page);
+	if (r == 0 && write && v->shared)
+		memobj_note_write(v->obj);
+	return r;
 }
 
 /* --- ahead of any fault ------------------------------------------------------------------------------- */

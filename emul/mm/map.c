@@ -173,8 +173,6 @@ static long choose_place(struct mm *mm, const struct request *q)
 	gva_t hint = page_down(q->addr);
 	struct vma *v;
 
-	if (q->len > USER_END)
-		return -ENOMEM;
 	if (!q->fixed) {
 		if (hint && hint < MMAP_MIN_ADDR)
 			hint = MMAP_MIN_ADDR;
@@ -261,12 +259,10 @@ static long map_locked(struct mm *mm, struct request *q)
 		return r;
 	q->addr = (gva_t)r;
 	q->vflags = vma_flags(mm, q);
-	if (q->flags & MAP_LOCKED) {
-		if (atomic_load(&mm->limits.memlock) == 0)
-			return -EPERM;
-		if (may_lock(mm, q->len) < 0)
-			return -EAGAIN;
-	}
+	if ((q->flags & MAP_LOCKED) && atomic_load(&mm->limits.memlock) == 0)
+		return -EPERM;
+	if ((q->vflags & VMA_LOCKED) && may_lock(mm, q->len) < 0) /* mlockall(MCL_FUTURE) too */
+		return -EAGAIN;
 	r = check_type(q);
 	if (r < 0)
 		return r;
@@ -325,7 +321,7 @@ long mm_mmap(struct mm *mm, gva_t addr, uint64_t len, int prot, int flags, struc
 	if (!len)
 		return -EINVAL;
 	q.len = page_up(len);
-	if (!q.len)
+	if (!q.len || q.len > USER_END)
 		return -ENOMEM;
 	if (obj && (off > INT64_MAX || q.len > (uint64_t)INT64_MAX - off))
 		return -EOVERFLOW;

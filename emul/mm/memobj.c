@@ -3,6 +3,7 @@
 #include "emul/mm/obj.h"
 
 #include "emul/base/err.h"
+#include "emul/base/wait.h"
 #include "emul/mm/vma.h"
 
 void memobj_init(struct memobj *o, struct phys *ph, const struct memobj_ops *ops, struct memobj_id host_id)
@@ -23,6 +24,16 @@ void memobj_fini(struct memobj *o)
 	if (o->watch)
 		o->watch->gone(o->watch);
 	mutex_fini(&o->lock);
+}
+
+void memobj_note_write(struct memobj *o)
+{
+	atomic_store_explicit(&o->map_written, clock_now(CLOCK_REALTIME_COARSE), memory_order_relaxed);
+}
+
+int64_t memobj_map_written(struct memobj *o)
+{
+	return atomic_exchange_explicit(&o->map_written, 0, memory_order_relaxed);
 }
 
 struct memobj *memobj_get(struct memobj *o)

@@ -37,6 +37,11 @@ bool memobj_has_tag(struct memobj *o);
 /* The tag after get(tag), which counts it and runs under the object's lock; NULL: none. */
 void *memobj_tag(struct memobj *o, void (*get)(void *tag));
 struct memobj_id memobj_id(const struct memobj *o);
+/*
+ * CLOCK_REALTIME_COARSE in ns when a page last came into a shared map by being written, which is when Linux changes the
+ * file's times (file_update_time() in fault_dirty_shared_page()). 0: not since the last call. Takes no lock.
+ */
+int64_t memobj_map_written(struct memobj *o);
 
 /*
  * Who is told of every area that begins or ceases to map the object: under mm->lock, no other lock of mm held. Set before

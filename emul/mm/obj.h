@@ -38,6 +38,7 @@ struct memobj {
 	struct phys *ph;
 	struct memobj_id host_id;     /* constant; {0, 0}: no host file */
 	bool is_window;
+	_Atomic int64_t map_written;  /* memobj_map_written() */
 	struct memobj_watch *watch;   /* constant once mapped; NULL: nobody */
 	struct mutex lock;
 	/* lock: */
@@ -53,6 +54,9 @@ struct memobj {
 void memobj_init(struct memobj *o, struct phys *ph, const struct memobj_ops *ops, struct memobj_id host_id);
 void memobj_fini(struct memobj *o);
 static inline struct pool *memobj_pool(struct memobj *o) { return &o->ph->pool; }
+
+/* A page came into a shared map because it was written. */
+void memobj_note_write(struct memobj *o);
 
 /* An area maps the object now, or no longer. Where writable maps are forbidden: -EPERM, or v loses the right. */
 int memobj_attach(struct memobj *o, struct vma *v);

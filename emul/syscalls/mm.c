@@ -69,7 +69,7 @@ static long map_file(struct task *t, const struct sysargs *a, int prot)
 		return -EINVAL;
 	if (!len)
 		return -EINVAL;
-	if (!page_up(len))
+	if (!page_up(len) || page_up(len) > USER_END) /* no room comes before what the file says */
 		return -ENOMEM;
 	if (off > INT64_MAX || page_up(len) > (uint64_t)INT64_MAX - off)
 		return -EOVERFLOW;

@@ -12,6 +12,7 @@
 #include "emul/mm/mm.h"
 #include "emul/vfs/tmpfs.h"
 
+#define NSEC 1000000000
 #define XATTR_BYTES_MAX ((size_t)1 << 20) /* of one inode */
 
 static const struct inode_ops tmpfs_ops;
@@ -139,11 +140,22 @@ static void fill_size(struct tmpfs_inode *ti, struct statx *st) REQUIRES(ti->loc
 	}
 }
 
+/* What writes to shared maps have done to the times since anybody looked. */
+static void settle_times(struct tmpfs_inode *ti) REQUIRES(ti->lock)
+{
+	int64_t ns = ti->obj ? memobj_map_written(ti->obj) : 0;
+	struct timespec at = { .tv_sec = ns / NSEC, .tv_nsec = ns % NSEC };
+
+	if (at.tv_sec > ti->mtime.tv_sec || (at.tv_sec == ti->mtime.tv_sec && at.tv_nsec > ti->mtime.tv_nsec))
+		ti->mtime = ti->ctime = at;
+}
+
 int tmpfs_getattr(struct inode *i, unsigned mask, struct statx *ret)
 {
 	struct tmpfs_inode *ti = tmpfs_inode_of(i);
 
 	mutex_lock(&ti->lock);
+	settle_times(ti);
 	*ret = (struct statx){
 		.stx_mask = STATX_BASIC_STATS | STATX_BTIME,
 		.stx_blksize = PAGE_SIZE,
@@ -192,6 +204,7 @@ int tmpfs_setattr(struct fs_ctx *c, struct inode *i, const struct iattr *a)
 	if (r < 0)
 		return r;
 	mutex_lock(&ti->lock);
+	settle_times(ti);
 	if (a->valid & ATTR_MODE)
 		ti->mode = a->mode & 07777;
 	if (a->valid & ATTR_UID)

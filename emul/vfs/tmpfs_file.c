@@ -135,6 +135,8 @@ static int tf_mmap(struct file *f, bool shared, struct memobj **ret)
 {
 	struct path p = { f->path.mnt, f->path.dentry };
 
+	if (!(file_flags(f) & O_NOATIME))
+		touch_atime(ti_of(f));
 	*ret = memobj_get(ti_of(f)->obj);
 	if (path_is_set(&p))
 		memobj_name_path(*ret, &p);

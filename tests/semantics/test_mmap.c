@@ -9,10 +9,12 @@
 #include "tests/lib/fault.h"
 #include "tests/lib/maps.h"
 
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #define RW (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
@@ -468,6 +470,73 @@ static void address_space_limit_is_enomem(void **state)
 	munmap(q, PAGE);
 }
 
+static void no_room_comes_before_what_the_file_allows(void **state)
+{
+	int fd = make_file(PAGE), rd = (int)ASSERT_OK(open("f", O_RDONLY));
+
+	ASSERT_ERR(raw_mmap(0, -PAGE, RW, MAP_SHARED, fd, 0), ENOMEM);
+	ASSERT_ERR(raw_mmap(0, 1ul << 60, RW, MAP_SHARED, rd, PAGE), ENOMEM);
+	ASSERT_ERR(raw_mmap((unsigned long)free_place(1), -PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0), ENOMEM);
+	close(rd);
+	close(fd);
+}
+
+/* mlockall(MCL_FUTURE): what cannot be locked cannot be mapped. */
+static void future_locks_count_against_the_limit(void **state)
+{
+	int status;
+	pid_t pid = (pid_t)ASSERT_OK(fork());
+
+	if (!pid) {
+		struct rlimit lim;
+
+		getrlimit(RLIMIT_MEMLOCK, &lim);
+		lim.rlim_cur = 64 * PAGE;
+		if (mlockall(MCL_FUTURE) < 0 || setrlimit(RLIMIT_MEMLOCK, &lim) < 0 || (!geteuid() && seteuid(1) < 0))
+			_exit(1);
+		if (mmap(NULL, 128 * PAGE, RW, ANON, -1, 0) != MAP_FAILED || errno != EAGAIN)
+			_exit(2);
+		if (mmap(NULL, 8 * PAGE, RW, ANON, -1, 0) == MAP_FAILED)
+			_exit(3);
+		_exit(munlockall() < 0 || mmap(NULL, 128 * PAGE, RW, ANON, -1, 0) == MAP_FAILED ? 4 : 0);
+	}
+	ASSERT_OK(waitpid(pid, &status, 0));
+	assert_int_equal(status, 0);
+}
+
+static void set_old_times(int fd)
+{
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
+
+	ASSERT_OK(futimens(fd, old));
+}
+
+/* A file in memory: the first write to a page changes the modification time, making a map the access time. */
+static void maps_change_the_times_of_their_file(void **state)
+{
+	char name[] = "/dev/shm/test_mmap.XXXXXX";
+	int fd = (int)ASSERT_OK(mkstemp(name));
+	struct stat st;
+	char *p;
+
+	ASSERT_OK(unlink(name));
+	ASSERT_OK(ftruncate(fd, PAGE));
+	set_old_times(fd);
+	p = (char *)ASSERT_OK(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0));
+	ASSERT_OK(fstat(fd, &st));
+	assert_true(st.st_atime > 2000);
+	assert_int_equal(st.st_mtime, 2000);
+	*p = 'x';
+	ASSERT_OK(fstat(fd, &st));
+	assert_true(st.st_mtime > 2000);
+	assert_true(st.st_ctime >= st.st_mtime);
+	set_old_times(fd);
+	ASSERT_OK(fstat(fd, &st));
+	assert_int_equal(st.st_mtime, 2000);
+	munmap(p, PAGE);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +563,9 @@ int main(void)
 		cmocka_unit_test(munmap_reports_errors),
 		cmocka_unit_test(system_calls_see_protection_as_efault),
 		cmocka_unit_test(address_space_limit_is_enomem),
+		cmocka_unit_test(no_room_comes_before_what_the_file_allows),
+		cmocka_unit_test(future_locks_count_against_the_limit),
+		cmocka_unit_test(maps_change_the_times_of_their_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
