@@ -169,11 +169,22 @@ static err_t link_output(struct netif *n, struct pbuf *p)
 	return send_frame(buf, len, NULL) < 0 ? ERR_MEM : ERR_OK;
 }
 
+/* lwIP takes ARP packets to be whole, and answers in place: a shorter one would be written behind its end. */
+static bool whole(const void *frame, size_t len)
+{
+	struct eth_hdr h;
+
+	if (len < SIZEOF_ETH_HDR || len > 65535)
+		return false;
+	memcpy(&h, frame, sizeof(h));
+	return h.type != PP_HTONS(ETHTYPE_ARP) || len >= SIZEOF_ETH_HDR + SIZEOF_ETHARP_HDR;
+}
+
 void eth_receive(const void *frame, size_t len)
 {
 	struct pbuf *p;
 
-	if (len < SIZEOF_ETH_HDR || len > 65535)
+	if (!whole(frame, len))
 		return;
 	lwip_lock();
 	packet_passes();
