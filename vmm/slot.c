@@ -78,7 +78,8 @@ void slot_init(struct vcpu *v)
 	v->data = gpa_hva(v->m, v->pages[VCPU_PAGE_DATA]);
 	memset(v->data, 0, PAGE_SIZE);
 	v->xstate = gpa_hva(v->m, v->pages[VCPU_PAGE_XSTATE]);
-	*slot_quad(v, RT_SLOT_BUDGET) = v->budget = SPIN_MAX;
+	v->budget = SPIN_MAX;
+	*slot_quad(v, RT_SLOT_BUDGET) = SPIN_MAX;
 	*slot_quad(v, RT_SLOT_XMASK) = v->m->xcr0;
 	slot_forget(v);
 	atomic_init(&v->host_cpu, -1);
