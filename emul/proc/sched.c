@@ -30,8 +30,10 @@ static bool same_owner(struct task *t, struct task *target)
 	return t == target || cred_capable(c, CAP_SYS_NICE) || (o && (c->euid == o->euid || c->euid == o->uid));
 }
 
-static int host_tid(struct task *t)
+/* 0: it has none (any more). The thread stays what it is as long as the lock is held: start.c. */
+static int host_tid_locked(struct task *t)
 {
+	mutex_assert_held(&t->lock);
 	return atomic_load(&t->waiter.tid);
 }
 
@@ -40,6 +42,7 @@ long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set)
 	AUTO(task) target = NULL;
 	cpu_set_t both;
 	long r = 0;
+	int tid;
 
 	if (pid < 0)
 		return -ESRCH;
@@ -52,14 +55,14 @@ long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set)
 	if (!CPU_COUNT(&both))
 		return -EINVAL;
 	atomic_store(&target->host_tuned, true);
-	if (host_tid(target))
-		r = HOST(sched_setaffinity(host_tid(target), sizeof(both), &both));
-	if (r < 0)
-		return r;
 	mutex_lock(&target->lock);
-	target->affinity = both;
+	tid = host_tid_locked(target);
+	if (tid)
+		r = HOST(sched_setaffinity(tid, sizeof(both), &both));
+	if (r >= 0)
+		target->affinity = both;
 	mutex_unlock(&target->lock);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 long sched_getaffinity_call(struct task *t, pid_t pid, cpu_set_t *ret)
@@ -109,6 +112,7 @@ long sched_setscheduler_call(struct task *t, pid_t pid, int policy, int priority
 	AUTO(task) target = NULL;
 	struct sched_param sp = { .sched_priority = priority };
 	long r;
+	int tid;
 
 	if (pid < 0 || policy < 0)
 		return -EINVAL;
@@ -121,12 +125,13 @@ long sched_setscheduler_call(struct task *t, pid_t pid, int policy, int priority
 	if (!same_owner(t, target) || (is_realtime(plain) && !may_realtime(t, target, priority)))
 		return -EPERM;
 	atomic_store(&target->host_tuned, true);
-	if (host_tid(target)) {
-		r = HOST(sched_setscheduler(host_tid(target), policy, &sp));
+	mutex_lock(&target->lock);
+	tid = host_tid_locked(target);
+	if (tid) {
+		r = HOST(sched_setscheduler(tid, policy, &sp));
 		if (r < 0) /* remembered all the same: the host keeps its threads ordinary */
 			log_dbg(PROC, "host refuses policy %d priority %d: %ld", policy, priority, r);
 	}
-	mutex_lock(&target->lock);
 	target->policy = policy;
 	target->priority = priority;
 	mutex_unlock(&target->lock);
@@ -185,7 +190,7 @@ static long for_each_named(struct task *t, int which, int who, long (*fn)(struct
 
 static long set_one(struct task *t, struct task *each, void *ctx)
 {
-	int nice = *(int *)ctx;
+	int nice = *(int *)ctx, tid;
 	long r = 0;
 
 	if (!same_owner(t, each))
@@ -194,11 +199,12 @@ static long set_one(struct task *t, struct task *each, void *ctx)
 	    (uint64_t)(20 - nice) > proc_rlimit(each->proc, RLIMIT_NICE))
 		return -EACCES;
 	atomic_store(&each->host_tuned, true);
-	if (host_tid(each))
-		r = HOST(setpriority(PRIO_PROCESS, (id_t)host_tid(each), nice));
+	mutex_lock(&each->lock);
+	tid = host_tid_locked(each);
+	if (tid)
+		r = HOST(setpriority(PRIO_PROCESS, (id_t)tid, nice));
 	if (r < 0)
 		log_dbg(PROC, "host refuses nice %d: %ld", nice, r);
-	mutex_lock(&each->lock);
 	each->nice = nice;
 	mutex_unlock(&each->lock);
 	return 0;

@@ -144,7 +144,9 @@ static void run_job(struct task *t)
 	task_set_current(t);
 	run(t);
 	task_set_current(NULL);
+	mutex_lock(&t->lock); /* who acts on the host thread (sched.c) holds it: afterwards the number may be somebody else's */
 	waiter_bind(NULL);
+	mutex_unlock(&t->lock);
 }
 
 static void *thread_main(void *arg)
