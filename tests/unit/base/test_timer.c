@@ -34,13 +34,14 @@ static void wait_for(int n)
 static void timers_fire_in_the_order_of_their_deadlines(void **state)
 {
 	struct numbered t[5];
-	const int delay[5] = { 50, 10, 40, 20, 30 }, want[5] = { 1, 3, 4, 2, 0 };
+	const int delay[5] = { 500, 100, 400, 200, 300 }, want[5] = { 1, 3, 4, 2, 0 };
+	const struct deadline now = deadline_after(CLOCK_MONOTONIC, 0);
 
 	fired = 0;
 	for (int i = 0; i < 5; i++) {
 		timer_init(&t[i].t, note);
 		t[i].no = i;
-		timer_arm(&t[i].t, deadline_after(CLOCK_MONOTONIC, delay[i] * MS));
+		timer_arm(&t[i].t, (struct deadline){ CLOCK_MONOTONIC, now.ns + delay[i] * MS });
 	}
 	wait_for(5);
 	for (int i = 0; i < 5; i++)
