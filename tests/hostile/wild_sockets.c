@@ -2,7 +2,8 @@
 /*
  * A guest with wild sockets: addresses, control data, netlink requests and options of all lengths and contents, from several
  * threads on the same descriptors, with sockets sent through sockets, closed in between, and cycles of them. argv: seed,
- * steps a thread. Only for vmrun. It ends with status 0; what is judged is that the VMM lives.
+ * steps a thread. It ends with status 0, or of SIGSEGV where a message came in that was longer than what it was to lie in (natively
+ * too); what is judged is that the VMM lives.
  */
 #include <errno.h>
 #include <fcntl.h>
