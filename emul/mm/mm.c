@@ -195,24 +195,30 @@ static unsigned shown_flags(struct mm *mm, const struct vma *v)
 	return f;
 }
 
-int mm_for_each_vma(struct mm *mm, bool pages, int (*fn)(void *ctx, const struct vma_info *v), void *ctx)
+int mm_list_vmas(struct mm *mm, bool pages, struct vma_list *ret)
 {
 	struct vma *v;
-	int r = 0;
 
 	mm_lock_read(mm);
-	RB_FOREACH(v, vma_tree, &mm->vmas) {
-		struct vma_info i = {
-			.start = v->start, .end = v->end, .prot = v->prot, .maxprot = v->maxprot, .shared = v->shared,
-			.flags = shown_flags(mm, v), .off = v->obj ? v->off : 0, .obj = v->obj,
-		};
+	*ret = (struct vma_list){ .v = calloc(mm->nr_vmas + 1, sizeof(*ret->v)) };
+	if (ret->v)
+		RB_FOREACH(v, vma_tree, &mm->vmas) {
+			struct vma_info *i = &ret->v[ret->n++];
 
-		if (pages)
-			count_pages(mm, v, &i);
-		r = fn(ctx, &i);
-		if (r)
-			break;
-	}
+			*i = (struct vma_info){
+				.start = v->start, .end = v->end, .prot = v->prot, .maxprot = v->maxprot, .shared = v->shared,
+				.flags = shown_flags(mm, v), .off = v->obj ? v->off : 0, .obj = v->obj ? memobj_get(v->obj) : NULL,
+			};
+			if (pages)
+				count_pages(mm, v, i);
+		}
 	mm_unlock(mm);
-	return r;
+	return ret->v ? 0 : -ENOMEM;
+}
+
+void vma_list_fini(struct vma_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		memobj_put(l->v[i].obj);
+	free(l->v);
 }

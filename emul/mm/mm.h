@@ -144,10 +144,12 @@ struct vma_info {
 	bool shared;
 	unsigned flags;           /* VMA_* */
 	uint64_t off;             /* file offset of start */
-	struct memobj *obj;       /* borrowed for the callback; NULL: anonymous */
+	struct memobj *obj;       /* counted by the list; NULL: anonymous */
 	uint64_t rss, anon, dirty; /* bytes, only if asked for with pages = true */
 };
-/* Calls fn for each area in order, mm->lock held shared: fn must not touch guest memory of this mm or block. Stops at fn != 0 and returns it. */
-int mm_for_each_vma(struct mm *mm, bool pages, int (*fn)(void *ctx, const struct vma_info *v), void *ctx);
+/* The areas in order, as they are now; each keeps its object. pages: with how much of them there is. -ENOMEM. */
+struct vma_list { struct vma_info *v; size_t n; };
+int mm_list_vmas(struct mm *mm, bool pages, struct vma_list *ret);
+void vma_list_fini(struct vma_list *l);
 
 #endif

@@ -26,8 +26,6 @@
 #define CHUNK ((size_t)64 << 10)
 #define THREADS_MAX 4096
 
-struct area { struct vma_info v; uint64_t filesz; };
-
 struct dump {
 	struct task *t;
 	struct mm *mm;
@@ -35,8 +33,8 @@ struct dump {
 	off_t pos;
 	uint64_t limit;       /* RLIMIT_CORE: nothing is written beyond */
 	bool failed;
-	struct area *areas;
-	size_t nareas, cap;
+	struct vma_list areas;
+	uint64_t *filesz;     /* of each area, how much of it is in the file */
 	/* the notes, built before anything is written */
 	char *notes;
 	size_t notes_len;
@@ -49,23 +47,6 @@ bool coredump_wanted_locked(struct proc *p)
 }
 
 /* --- what is dumped ---------------------------------------------------------------------------------------------- */
-
-static int collect(void *ctx, const struct vma_info *v)
-{
-	struct dump *d = ctx;
-
-	if (d->nareas == d->cap) {
-		struct area *bigger = realloc(d->areas, (d->cap = d->cap ? d->cap * 2 : 64) * sizeof(*bigger));
-
-		if (!bigger)
-			return -ENOMEM;
-		d->areas = bigger;
-	}
-	d->areas[d->nareas++] = (struct area){ .v = *v };
-	if (v->obj)
-		memobj_get(v->obj);
-	return 0;
-}
 
 static bool is_file(const struct vma_info *v)
 {
@@ -234,8 +215,8 @@ static void note_files(struct dump *d)
 
 	if (names && all) {
 		fwrite(head, sizeof(head), 1, all);
-		for (size_t i = 0; i < d->nareas; i++) {
-			const struct vma_info *v = &d->areas[i].v;
+		for (size_t i = 0; i < d->areas.n; i++) {
+			const struct vma_info *v = &d->areas.v[i];
 			uint64_t row[3] = { v->start, v->end, v->off / PAGE_SIZE };
 
 			if (!is_file(v))
@@ -308,7 +289,7 @@ static int build_notes(struct dump *d, int sig, const siginfo_t *info)
 
 static void put_headers(struct dump *d)
 {
-	size_t n = d->nareas + 1;
+	size_t n = d->areas.n + 1;
 	Elf64_Ehdr e = {
 		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
 		.e_type = ET_CORE,
@@ -324,20 +305,20 @@ static void put_headers(struct dump *d)
 
 	put(d, &e, sizeof(e));
 	put(d, &h, sizeof(h));
-	for (size_t i = 0; i < d->nareas; i++) {
-		const struct vma_info *v = &d->areas[i].v;
+	for (size_t i = 0; i < d->areas.n; i++) {
+		const struct vma_info *v = &d->areas.v[i];
 
 		h = (Elf64_Phdr){
 			.p_type = PT_LOAD,
 			.p_flags = (v->prot & PROT_READ ? PF_R : 0) | (v->prot & PROT_WRITE ? PF_W : 0) | (v->prot & PROT_EXEC ? PF_X : 0),
 			.p_offset = at,
 			.p_vaddr = v->start,
-			.p_filesz = d->areas[i].filesz,
+			.p_filesz = d->filesz[i],
 			.p_memsz = v->end - v->start,
 			.p_align = PAGE_SIZE,
 		};
 		put(d, &h, sizeof(h));
-		at += d->areas[i].filesz;
+		at += d->filesz[i];
 	}
 	put(d, d->notes, d->notes_len);
 	pad_to(d, (off_t)((sizeof(e) + n * sizeof(h) + d->notes_len + PAGE_SIZE - 1) & PAGE_MASK));
@@ -345,13 +326,13 @@ static void put_headers(struct dump *d)
 
 static void write_all(struct dump *d)
 {
-	for (size_t i = 0; i < d->nareas; i++)
-		d->areas[i].filesz = dumped_size(d, &d->areas[i].v);
+	for (size_t i = 0; i < d->areas.n; i++)
+		d->filesz[i] = dumped_size(d, &d->areas.v[i]);
 	put_headers(d);
-	for (size_t i = 0; i < d->nareas && !d->failed; i++) {
-		const struct vma_info *v = &d->areas[i].v;
+	for (size_t i = 0; i < d->areas.n && !d->failed; i++) {
+		const struct vma_info *v = &d->areas.v[i];
 
-		put_memory(d, v->start, v->start + d->areas[i].filesz, !v->obj || v->shared);
+		put_memory(d, v->start, v->start + d->filesz[i], !v->obj || v->shared);
 	}
 	if (!d->failed && (uint64_t)d->pos <= d->limit)
 		file_truncate(d->file, (uint64_t)d->pos); /* it may end with a hole */
@@ -437,13 +418,14 @@ bool coredump_write(struct task *t, int sig, const siginfo_t *info)
 	bool done;
 
 	d.file = create(t, sig);
-	done = d.file && mm_for_each_vma(d.mm, true, collect, &d) == 0 && d.nareas < PN_XNUM && build_notes(&d, sig, info) == 0;
+	done = d.file && mm_list_vmas(d.mm, true, &d.areas) == 0 && d.areas.n < PN_XNUM;
+	d.filesz = done ? calloc(d.areas.n + 1, sizeof(*d.filesz)) : NULL;
+	done = d.filesz && build_notes(&d, sig, info) == 0;
 	if (done)
 		write_all(&d);
 	log_dbg(PROC, "%d: core file: %s", t->proc->pid, !done ? "none" : d.failed ? "a part" : "whole");
-	for (size_t i = 0; i < d.nareas; i++)
-		memobj_put(d.areas[i].v.obj);
-	free(d.areas);
+	vma_list_fini(&d.areas);
+	free(d.filesz);
 	free(d.notes);
 	file_put(d.file);
 	return done;

@@ -13,33 +13,6 @@
 
 #define NAME_COLUMN 73
 
-struct area_list { struct vma_info *v; size_t n, cap; };
-
-static int collect(void *ctx, const struct vma_info *v)
-{
-	struct area_list *l = ctx;
-
-	if (l->n == l->cap) {
-		struct vma_info *bigger = realloc(l->v, (l->cap = l->cap ? l->cap * 2 : 64) * sizeof(*bigger));
-
-		if (!bigger)
-			return -ENOMEM;
-		l->v = bigger;
-	}
-	l->v[l->n] = *v;
-	if (v->obj)
-		memobj_get(v->obj);
-	l->n++;
-	return 0;
-}
-
-static void area_list_fini(struct area_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		memobj_put(l->v[i].obj);
-	free(l->v);
-}
-
 static const char *special_name(const struct vma_info *v)
 {
 	if (v->flags & VMA_STACK)
@@ -137,28 +110,27 @@ static void show_vmflags(struct seq *out, const struct vma_info *v)
 }
 
 /* Collects the areas of the node's process. A process without memory shows nothing. */
-static int areas_of(struct pnode *n, bool pages, struct area_list *l)
+static int areas_of(struct pnode *n, bool pages, struct vma_list *l)
 {
 	AUTO(mm) mm = task_get_mm(task_node(n)->task);
-	int r = mm ? mm_for_each_vma(mm, pages, collect, l) : 0;
 
-	return r;
+	return mm ? mm_list_vmas(mm, pages, l) : 0;
 }
 
 int show_maps(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
-	struct area_list l = { 0 };
+	struct vma_list l = { 0 };
 	int r = areas_of(n, false, &l);
 
 	for (size_t i = 0; r == 0 && i < l.n; i++)
 		show_area(out, &l.v[i]);
-	area_list_fini(&l);
+	vma_list_fini(&l);
 	return r;
 }
 
 int show_smaps(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
-	struct area_list l = { 0 };
+	struct vma_list l = { 0 };
 	int r = areas_of(n, true, &l);
 
 	for (size_t i = 0; r == 0 && i < l.n; i++) {
@@ -172,13 +144,13 @@ int show_smaps(struct pnode *n, struct fs_ctx *c, struct seq *out)
 		seq_puts(out, "THPeligible:           0\n");
 		show_vmflags(out, &l.v[i]);
 	}
-	area_list_fini(&l);
+	vma_list_fini(&l);
 	return r;
 }
 
 int show_smaps_rollup(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
-	struct area_list l = { 0 };
+	struct vma_list l = { 0 };
 	struct totals t = { 0 };
 	int r = areas_of(n, true, &l);
 
@@ -189,6 +161,6 @@ int show_smaps_rollup(struct pnode *n, struct fs_ctx *c, struct seq *out)
 			   (unsigned long long)l.v[l.n - 1].end, 25, "");
 		show_totals(out, &t);
 	}
-	area_list_fini(&l);
+	vma_list_fini(&l);
 	return r;
 }

@@ -102,22 +102,18 @@ static inline struct mm_counts counts_of(struct mm *mm)
 
 struct areas { struct vma_info v[64]; unsigned n; uint64_t bytes; };
 
-static inline int collect_area(void *ctx, const struct vma_info *v)
-{
-	struct areas *a = ctx;
-
-	if (a->n < ARRAY_SIZE(a->v))
-		a->v[a->n] = *v;
-	a->n++;
-	a->bytes += v->end - v->start;
-	return 0;
-}
-
 static inline struct areas areas_of(struct mm *mm)
 {
 	struct areas a = { .n = 0 };
+	struct vma_list l;
 
-	mm_for_each_vma(mm, true, collect_area, &a);
+	assert_int_equal(mm_list_vmas(mm, true, &l), 0);
+	for (; a.n < l.n; a.n++) {
+		if (a.n < ARRAY_SIZE(a.v))
+			a.v[a.n] = l.v[a.n];
+		a.bytes += l.v[a.n].end - l.v[a.n].start;
+	}
+	vma_list_fini(&l);
 	return a;
 }
 
