@@ -92,14 +92,13 @@ int ipc_set_perm(struct ipc_object *o, const struct ipc64_perm *in)
 
 /* --- the table -------------------------------------------------------------------------------------------- */
 
-void ipc_ids_init(struct ipc_ids *ids, int limit, struct sysctl *limit_of)
+void ipc_ids_init(struct ipc_ids *ids, struct sysctl *limit)
 {
 	mutex_init(&ids->lock);
 	idmap_init(&ids->map, 0, IPC_INDICES - 1, true);
 	for (int i = 0; i < IPC_KEY_BUCKETS; i++)
 		list_init(&ids->keys[i]);
 	ids->limit = limit;
-	ids->limit_of = limit_of;
 	ids->last = -1;
 }
 
@@ -132,8 +131,7 @@ static int pick_index(struct ipc_ids *ids, struct ipc_object *o)
 static int add(struct ipc_ids *ids, struct task *t, struct ipc_object *o, int key, int flags)
 {
 	const struct cred *c = t->fsc.cred;
-	int limit = ids->limit_of ? (int)sysctl_get(ids->limit_of) : ids->limit;
-	int index = ids->in_use >= limit ? -ENOSPC : pick_index(ids, o);
+	int index = ids->in_use >= sysctl_get(ids->limit) ? -ENOSPC : pick_index(ids, o);
 
 	if (index < 0) {
 		ipc_object_put(o);

@@ -41,8 +41,7 @@ struct ipc_ids { /* one for each kind */
 	struct idmap map;
 	struct list keys[IPC_KEY_BUCKETS];
 	int in_use, last;
-	int limit;                /* constant, as is the next */
-	struct sysctl *limit_of;  /* NULL: limit */
+	struct sysctl *limit;     /* constant */
 	unsigned seq;
 };
 
@@ -56,7 +55,7 @@ void ipc_shm_boot(void);
 void ipc_sem_boot(void);
 void ipc_msg_boot(void);
 
-void ipc_ids_init(struct ipc_ids *ids, int limit, struct sysctl *limit_of);
+void ipc_ids_init(struct ipc_ids *ids, struct sysctl *limit);
 void ipc_object_init(struct ipc_object *o, void (*free)(struct ipc_object *o), uint64_t charge);
 void ipc_object_fini(struct ipc_object *o); /* for free ops; gives the charge back */
 struct ipc_object *ipc_object_get(struct ipc_object *o);

@@ -499,5 +499,5 @@ void ipc_msg_show(struct seq *out)
 
 void ipc_msg_boot(void)
 {
-	ipc_ids_init(&queues, 0, &sysctl_msgmni);
+	ipc_ids_init(&queues, &sysctl_msgmni);
 }

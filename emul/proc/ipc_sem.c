@@ -558,5 +558,7 @@ void ipc_sem_show(struct seq *out)
 
 void ipc_sem_boot(void)
 {
-	ipc_ids_init(&sets, SEM_MNI, NULL);
+	static struct sysctl most = { SEM_MNI, SEM_MNI, SEM_MNI };
+
+	ipc_ids_init(&sets, &most);
 }

@@ -456,5 +456,7 @@ void ipc_shm_show(struct seq *out)
 
 void ipc_shm_boot(void)
 {
-	ipc_ids_init(&segments, SHM_MNI, NULL);
+	static struct sysctl most = { SHM_MNI, SHM_MNI, SHM_MNI };
+
+	ipc_ids_init(&segments, &most);
 }
