@@ -2,12 +2,9 @@
 /* io_setup(2), io_submit(2), io_getevents(2) and their kin. fs/aio.c for the order of checks. */
 #include "emul/proc/aio.h"
 
-#include <linux/fs.h>
-
 #include "emul/syscalls/handler.h"
 
 #define IOPRIO_CLASSES 4
-#define RWF_OF_AIO (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
 #define EVENTS_AT_ONCE 4096 /* of one io_getevents: what it may make us hold */
 
 long sys_io_setup(struct task *t, const struct sysargs *a)
@@ -58,31 +55,16 @@ static int check_priority(const struct iocb *cb)
 	return (cb->aio_flags & IOCB_FLAG_IOPRIO) && (uint16_t)cb->aio_reqprio >> 13 >= IOPRIO_CLASSES ? -EINVAL : 0;
 }
 
-static ssize_t move(struct task *t, struct submission *s, bool write, struct uio *u)
-{
-	off_t pos = s->cb.aio_offset, *at = s->file->seekable ? &pos : NULL;
-	bool saved = file_call_nonblock;
-	ssize_t r;
-
-	if (s->cb.aio_rw_flags & RWF_NOWAIT)
-		file_call_nonblock = true;
-	file_call_append = s->cb.aio_rw_flags & RWF_APPEND ? 1 : 0;
-	r = write ? write_outcome(t, file_write(s->file, u, at, &t->fsc)) : file_read(s->file, u, at);
-	file_call_nonblock = saved;
-	file_call_append = 0;
-	if (write && r > 0 && (s->cb.aio_rw_flags & (RWF_DSYNC | RWF_SYNC)))
-		file_fsync(s->file, !(s->cb.aio_rw_flags & RWF_SYNC));
-	return r;
-}
-
 /* What the transfer says is its event's; what is wrong with the request is the call's. */
 static int submit_transfer(struct task *t, struct submission *s, bool write, bool vector)
 {
 	struct uio u;
+	off_t pos = s->cb.aio_offset;
+	const struct transfer v = { .write = write, .pos = s->file->seekable ? &pos : NULL, .flags = s->cb.aio_rw_flags };
 	int r = check_priority(&s->cb);
 
-	if (r == 0 && (s->cb.aio_rw_flags & ~RWF_OF_AIO))
-		r = -EOPNOTSUPP;
+	if (r == 0)
+		r = transfer_check_flags(v.flags);
 	if (r < 0)
 		return r;
 	if (!(write ? file_writable(s->file) : file_readable(s->file)))
@@ -92,10 +74,10 @@ static int submit_transfer(struct task *t, struct submission *s, bool write, boo
 	r = data_of(t, &s->cb, vector, &u);
 	if (r < 0)
 		return r;
-	if (s->file->seekable && s->cb.aio_offset < 0)
+	if (v.pos && pos < 0)
 		r = -EINVAL;
 	else
-		s->ev.res = move(t, s, write, &u);
+		s->ev.res = transfer(t, s->file, &u, &v);
 	uio_fini(&u);
 	if (r < 0)
 		return r;

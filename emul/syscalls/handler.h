@@ -70,6 +70,16 @@ int64_t ns_of(const struct timespec *ts); /* saturates */
 /* A signal mask argument of size bytes; gva 0: none, *ret_set false. -EINVAL, -EFAULT. */
 int arg_sigmask(struct task *t, gva_t set, size_t size, sigmask_t *ret, bool *ret_set);
 
+/* --- transfers: rw.c ------------------------------------------------------------------------------- */
+struct transfer {
+	bool write;
+	off_t *pos; /* NULL: the file's own */
+	unsigned flags; /* RWF_* */
+};
+int transfer_check_flags(unsigned flags); /* -EOPNOTSUPP, -EINVAL */
+/* Moves the data, as the flags, which are good, say; accounts for it and raises what a failed write raises. Bytes or -errno. */
+ssize_t transfer(struct task *t, struct file *f, struct uio *u, const struct transfer *v);
+
 /* --- outcomes ----------------------------------------------------------------------------------------- */
 /* What a failed write means to the writer beyond the error: SIGPIPE, SIGXFSZ. Returns r. */
 long write_outcome(struct task *t, long r);

@@ -91,22 +91,19 @@ long sys_pwrite64(struct task *t, const struct sysargs *a)
 
 /* --- many buffers ----------------------------------------------------------------------------------------------- */
 
-struct vec_call {
-	bool write;
-	off_t *pos; /* NULL: the file's own */
-	unsigned flags; /* RWF_* */
-};
+int transfer_check_flags(unsigned flags)
+{
+	if (flags & ~(unsigned)RWF_KNOWN)
+		return -EOPNOTSUPP;
+	return (flags & RWF_APPEND) && (flags & RWF_NOAPPEND) ? -EINVAL : 0;
+}
 
-static ssize_t transfer(struct task *t, struct file *f, struct uio *u, const struct vec_call *v)
+ssize_t transfer(struct task *t, struct file *f, struct uio *u, const struct transfer *v)
 {
 	bool saved = file_call_nonblock;
 	ssize_t r;
 	int sync;
 
-	if (v->flags & ~(unsigned)RWF_KNOWN)
-		return -EOPNOTSUPP;
-	if ((v->flags & RWF_APPEND) && (v->flags & RWF_NOAPPEND))
-		return -EINVAL;
 	if (v->flags & RWF_NOWAIT)
 		file_call_nonblock = true;
 	file_call_append = v->flags & RWF_APPEND ? 1 : v->flags & RWF_NOAPPEND ? -1 : 0;
@@ -120,7 +117,7 @@ static ssize_t transfer(struct task *t, struct file *f, struct uio *u, const str
 }
 
 /* Linux: the segments are read before the mode is looked at, and no bytes at all never reach the file. */
-static long do_vec(struct task *t, const struct sysargs *a, const struct vec_call *v)
+static long do_vec(struct task *t, const struct sysargs *a, const struct transfer *v)
 {
 	AUTO(file) f = fd_file(t, arg_int(a, 0));
 	struct uio u;
@@ -137,27 +134,29 @@ static long do_vec(struct task *t, const struct sysargs *a, const struct vec_cal
 		r = -EBADF;
 	else if (v->write ? !f->ops->write : !f->ops->read)
 		r = -EINVAL;
-	else
-		r = uio_left(&u) ? transfer(t, f, &u, v) : 0;
+	else if (uio_left(&u))
+		r = transfer_check_flags(v->flags);
+	if (r == 0 && uio_left(&u))
+		r = transfer(t, f, &u, v);
 	uio_fini(&u);
 	return r;
 }
 
 long sys_readv(struct task *t, const struct sysargs *a)
 {
-	return do_vec(t, a, &(struct vec_call){ .write = false });
+	return do_vec(t, a, &(struct transfer){ .write = false });
 }
 
 long sys_writev(struct task *t, const struct sysargs *a)
 {
-	return do_vec(t, a, &(struct vec_call){ .write = true });
+	return do_vec(t, a, &(struct transfer){ .write = true });
 }
 
 /* own_pos: -1 means the file's own position (the second versions). The high half of the offset is for 32 bits. */
 static long do_pvec(struct task *t, const struct sysargs *a, bool write, bool own_pos, unsigned flags)
 {
 	off_t pos = arg_off(a, 3);
-	struct vec_call v = { .write = write, .pos = own_pos && pos == -1 ? NULL : &pos, .flags = flags };
+	struct transfer v = { .write = write, .pos = own_pos && pos == -1 ? NULL : &pos, .flags = flags };
 
 	return v.pos && pos < 0 ? -EINVAL : do_vec(t, a, &v);
 }

@@ -13,6 +13,10 @@
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 
+#ifndef RWF_NOAPPEND
+#define RWF_NOAPPEND 0x20
+#endif
+
 static aio_context_t ctx;
 
 static long setup(unsigned nr, aio_context_t *c)
@@ -41,6 +45,14 @@ static struct iocb request(int op, int fd, void *buf, size_t len, off_t off)
 {
 	return (struct iocb){ .aio_lio_opcode = (uint16_t)op, .aio_fildes = (uint32_t)fd, .aio_buf = (uintptr_t)buf,
 			      .aio_nbytes = len, .aio_offset = off, .aio_data = 0x1234567890abcdef };
+}
+
+static struct iocb poll_request(int fd, int events)
+{
+	struct iocb cb = request(IOCB_CMD_POLL, fd, NULL, 0, 0);
+
+	cb.aio_buf = (uint64_t)events;
+	return cb;
 }
 
 /* Submits one request whose event comes at once; its result. */
@@ -87,6 +99,28 @@ static void files_are_read_and_written(void **state)
 	assert_int_equal(result(&r), 0);
 }
 
+static void flags_are_those_of_pwritev2(void **state)
+{
+	int fd = file_make("f", "0123456789");
+	char ab[] = "AB";
+	struct iocb w = request(IOCB_CMD_PWRITE, fd, ab, 2, 0);
+
+	begin();
+	w.aio_rw_flags = RWF_APPEND;
+	assert_int_equal(result(&w), 2);
+	assert_string_equal(file_text("f"), "0123456789AB");
+	w.aio_rw_flags = RWF_DSYNC;
+	assert_int_equal(result(&w), 2);
+	assert_string_equal(file_text("f"), "AB23456789AB");
+	ASSERT_OK(fcntl(fd, F_SETFL, O_APPEND));
+	w.aio_rw_flags = RWF_NOAPPEND;
+	w.aio_offset = 2;
+	assert_int_equal(result(&w), 2);
+	assert_string_equal(file_text("f"), "ABAB456789AB");
+	w.aio_rw_flags = RWF_APPEND | RWF_NOAPPEND;
+	ASSERT_ERR(submit(&w), EINVAL);
+}
+
 static void several_at_once(void **state)
 {
 	int fd = file_make("f", "0123456789");
@@ -131,8 +165,7 @@ static void a_full_context_takes_no_more(void **state)
 	begin();
 	ASSERT_OK(pipe(p));
 	ASSERT_OK(setup(1, &small));
-	cb = request(IOCB_CMD_POLL, p[0], NULL, 0, 0);
-	cb.aio_buf = POLLIN;
+	cb = poll_request(p[0], POLLIN);
 	for (struct iocb *at = &cb; n < 100000 && syscall(SYS_io_submit, small, 1, &at) == 1;)
 		n++;
 	assert_int_equal(errno, EAGAIN);
@@ -205,11 +238,9 @@ static void polls_complete_when_ready(void **state)
 
 	begin();
 	ASSERT_OK(pipe(p));
-	cb = request(IOCB_CMD_POLL, p[1], NULL, 0, 0);
-	cb.aio_buf = POLLOUT;
+	cb = poll_request(p[1], POLLOUT);
 	assert_int_equal(result(&cb), POLLOUT); /* at once */
-	cb = request(IOCB_CMD_POLL, p[0], NULL, 0, 0);
-	cb.aio_buf = POLLIN;
+	cb = poll_request(p[0], POLLIN);
 	ASSERT_OK(submit(&cb));
 	assert_int_equal(events(1, 1, &ev, 20), 0);
 	bg_start(&bg, wait_for_event, &ev);
@@ -238,8 +269,7 @@ static void polls_can_be_given_up(void **state)
 
 	begin();
 	ASSERT_OK(pipe(p));
-	cb = request(IOCB_CMD_POLL, p[0], NULL, 0, 0);
-	cb.aio_buf = POLLIN;
+	cb = poll_request(p[0], POLLIN);
 	ASSERT_ERR(syscall(SYS_io_cancel, ctx, &cb, &ev), EINVAL);
 	ASSERT_OK(submit(&cb));
 	ASSERT_ERR(syscall(SYS_io_cancel, ctx, &cb, &ev), EINPROGRESS);
@@ -311,6 +341,7 @@ int main(void)
 {
 	struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_are_read_and_written),
+		cmocka_unit_test(flags_are_those_of_pwritev2),
 		cmocka_unit_test(several_at_once),
 		cmocka_unit_test(syncs_take_no_arguments),
 		cmocka_unit_test(a_full_context_takes_no_more),
