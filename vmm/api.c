@@ -442,23 +442,17 @@ int vmrun_alive(const struct vmrun *vm)
 /* Consumes what. The answer, to be json_decref'ed; NULL: err. */
 static json_t *ask(struct vmrun *vm, json_t *what, int wait_ms, struct vmrun_error *err)
 {
-	struct wire_message answer;
 	char text[512];
 	struct meeting m;
-	AUTO_FD fd = meeting_of(vm->name, &m, text, sizeof(text)) < 0 ? -1 : meeting_connect(&m);
 	json_t *r = NULL;
+	int e = -ENOENT;
 
-	if (fd < 0 || wire_send(fd, json_incref(what), NULL, 0, NULL, 0) < 0 || wire_recv(fd, &answer, wait_ms) < 0) {
+	if (meeting_of(vm->name, &m, text, sizeof(text)) < 0)
 		json_decref(what);
-		fail(err, STATUS_VMRUN, "the instance is over, or does not answer");
-		return NULL;
-	}
-	json_decref(what);
-	if (wire_text(&answer, "error"))
-		fail(err, STATUS_VMRUN, "%s", wire_text(&answer, "error"));
 	else
-		r = json_incref(answer.json);
-	wire_message_fini(&answer);
+		e = client_ask(&m, what, wait_ms, &r, text, sizeof(text));
+	if (e)
+		fail(err, STATUS_VMRUN, "%s", e < 0 ? "the instance is over, or does not answer" : text);
 	return r;
 }
 

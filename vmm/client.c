@@ -8,6 +8,7 @@
 #include "emul/base/auto.h"
 #include "emul/base/err.h"
 #include "emul/base/types.h"
+#include "vmm/meeting.h"
 #include "vmm/wire.h"
 
 /* --- the request ---------------------------------------------------------------------------------------------- */
@@ -122,4 +123,28 @@ void client_hear(int fd, int wait_ms, struct client_event *ret)
 		return;
 	decode(&m, ret);
 	wire_message_fini(&m);
+}
+
+/* --- questions --------------------------------------------------------------------------------------------------- */
+
+int client_ask(const struct meeting *m, json_t *what, int wait_ms, json_t **ret, char *text, unsigned long size)
+{
+	AUTO_FD fd = meeting_connect(m);
+	struct wire_message answer;
+	int r = fd;
+
+	if (fd >= 0)
+		r = wire_send(fd, json_incref(what), NULL, 0, NULL, 0);
+	json_decref(what);
+	if (r >= 0)
+		r = wire_recv(fd, &answer, wait_ms);
+	if (r < 0)
+		return r;
+	r = wire_text(&answer, "error") != NULL;
+	if (r)
+		snprintf(text, size, "%s", wire_text(&answer, "error"));
+	else
+		*ret = json_incref(answer.json);
+	wire_message_fini(&answer);
+	return r;
 }

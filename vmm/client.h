@@ -18,6 +18,13 @@
  */
 int client_request(int fd, const struct program_config *p, bool stays, json_t *given);
 
+struct meeting;
+/*
+ * A question to the instance that meets there, on a connection of its own. Consumes what. 0: *ret, to be json_decref'ed;
+ * 1: the instance refuses, text says why; -errno: nobody is there (meeting_connect()), or no answer came (wire.h).
+ */
+int client_ask(const struct meeting *m, json_t *what, int wait_ms, json_t **ret, char *text, unsigned long size);
+
 enum client_what {
 	CLIENT_NOTHING,        /* nothing came in time */
 	CLIENT_LOST,           /* the instance is gone, or talks nonsense */

@@ -12,8 +12,8 @@
 #include "emul/base/auto.h"
 #include "emul/base/err.h"
 #include "tools/vmctl/vmctl.h"
+#include "vmm/client.h"
 #include "vmm/meeting.h"
-#include "vmm/wire.h"
 
 #define ANSWER_MS 20000 /* stop takes a while */
 #define TOP_S 2
@@ -35,28 +35,13 @@ int complain(const char *text)
 /* Consumes what. The answer, to be json_decref'ed; NULL: err. */
 static json_t *ask_at(const struct meeting *m, const char *name, json_t *what, char *err, size_t size)
 {
-	AUTO_FD fd = meeting_connect(m);
-	struct wire_message answer;
 	json_t *r = NULL;
-	int e = fd;
+	int e = client_ask(m, what, ANSWER_MS, &r, err, size);
 
-	if (fd >= 0)
-		e = wire_send(fd, json_incref(what), NULL, 0, NULL, 0);
-	json_decref(what);
-	if (e >= 0)
-		e = wire_recv(fd, &answer, ANSWER_MS);
-	if (e < 0) {
-		if (e == -ECONNREFUSED || e == -ENOENT || e == -EPIPE) /* the last: it was just ending when we came */
-			snprintf(err, size, "no instance '%s' runs", name);
-		else
-			snprintf(err, size, "instance '%s': %s", name, strerror(-e));
-		return NULL;
-	}
-	if (wire_text(&answer, "error"))
-		snprintf(err, size, "%s", wire_text(&answer, "error"));
-	else
-		r = json_incref(answer.json);
-	wire_message_fini(&answer);
+	if (e == -ECONNREFUSED || e == -ENOENT || e == -EPIPE) /* the last: it was just ending when we came */
+		snprintf(err, size, "no instance '%s' runs", name);
+	else if (e < 0)
+		snprintf(err, size, "instance '%s': %s", name, strerror(-e));
 	return r;
 }
 
