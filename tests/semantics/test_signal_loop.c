@@ -64,19 +64,25 @@ static void note_registers(int sig, siginfo_t *info, void *u)
 	seen += info->si_code == SI_TKILL && info->si_pid == getpid();
 }
 
+/* SIGUSR1 to oneself, with registers that differ from turn to turn: its handler and what comes after it have them. */
+static void signal_with_registers(long turn)
+{
+	for (int k = 0; k < 12; k++)
+		in[k] = (uint64_t)turn << 32 | (uint64_t)(k * 0x01010101);
+	in[1] = SIGUSR1;
+	in[2] = (uint64_t)gettid();
+	in[3] = (uint64_t)getpid();
+	tgkill_with_all();
+	assert_memory_equal(in_frame, in, sizeof(in[0]) * 12);
+	assert_memory_equal(out, in, sizeof(in[0]) * 12);
+}
+
 static void registers_and_flags_go_in_and_out(void **state)
 {
 	handle(SIGUSR1, note_registers, 0);
 	seen = 0;
 	for (long i = 0; i < TURNS; i++) {
-		for (int k = 0; k < 12; k++)
-			in[k] = (uint64_t)i << 32 | (uint64_t)(k * 0x01010101);
-		in[1] = SIGUSR1;
-		in[2] = (uint64_t)gettid();
-		in[3] = (uint64_t)getpid();
-		tgkill_with_all();
-		assert_memory_equal(in_frame, in, sizeof(in[0]) * 12);
-		assert_memory_equal(out, in, sizeof(in[0]) * 12);
+		signal_with_registers(i);
 		assert_int_equal(in_frame[12] & (FLAG_DF | 1), FLAG_DF | 1);
 		assert_int_equal(out[12] & (FLAG_DF | 1), FLAG_DF | 1);
 		assert_int_equal(flags_of_handler & FLAG_DF, 0);
@@ -395,14 +401,7 @@ static void signals_of_others_come_between(void **state)
 	assert_int_equal(pthread_create(&other, NULL, signal_it, &me), 0);
 	ASSERT_OK(setitimer(ITIMER_REAL, &every, NULL));
 	for (turns = 0; turns < TURNS || (timers < 5 && now_ms() < patience); turns++) {
-		for (int k = 0; k < 12; k++)
-			in[k] = (uint64_t)turns << 32 | (uint64_t)(k * 0x01010101);
-		in[1] = SIGUSR1;
-		in[2] = (uint64_t)gettid();
-		in[3] = (uint64_t)getpid();
-		tgkill_with_all();
-		assert_memory_equal(in_frame, in, sizeof(in[0]) * 12);
-		assert_memory_equal(out, in, sizeof(in[0]) * 12);
+		signal_with_registers(turns);
 		assert_int_equal(out[12] & (FLAG_DF | 1), FLAG_DF | 1);
 		assert_int_equal(out[13], 0);
 	}

@@ -20,13 +20,14 @@ if [ -z "${IN_NAMESPACE:-}" ]; then # the native coordinator has fixed ports, an
 	IN_NAMESPACE=1 exec unshare --net --pid --fork --kill-child --mount-proc bash "$0" "$@"
 fi
 
-export PATH=$CARGO_TARGET_DIR/cli/bin:$PATH XDG_RUNTIME_DIR=$scratch/run
-mkdir -m 700 "$XDG_RUNTIME_DIR"
-ip link set lo up
+export PATH=$CARGO_TARGET_DIR/cli/bin:$PATH
+. "$(dirname "$0")/dora-cases.sh"
+FINISHED=Succeeded
+prepare() {
+	cp "$here"/*.yml .
+	for n in source double sink ticks sender receiver; do cp "$CARGO_TARGET_DIR/release/$n" .; done
+}
 dora() { timeout -k 5 200 $vmrun dora "$@" < /dev/null 2>&1; }
-within() { for _ in $(seq "$1"); do if "${@:2}"; then return 0; fi; sleep 0.5; done; echo "not within $1 rounds: ${*:2}"; return 1; }
-is_listed() { [ "$(dora list | awk -v name="$1" '$2 == name { print $3 }')" = "$2" ]; }
-why() { grep -A 1 ERROR said | tail -n 1; }
 has() { grep -q "$1" said || { echo "no '$1'"; return 1; }; }
 version() { dora --version > said && has "$version" && dora -h > said && has coordinator; }
 up() { dora up > said && has 'started dora daemon' && dora check > said && has 'Daemon: ok'; }
@@ -34,33 +35,10 @@ attached() { # twenty messages through three nodes, every other one in shared me
 	rm -f sink.out
 	dora start count.yml --attach > said || { why; return 1; }
 	has "finished successfully" || return 1 # which of the last lines come before the command has its result is chance
-	[ "$(cat sink.out)" = "20 99999000180" ] || { echo "wrong: $(cat sink.out)"; return 1; }
+	summed
 }
-detached() { dora start forever.yml --detach --name ticking > said || { why; return 1; }; within 40 is_listed ticking Running; }
 ticked() { dora logs ticking ticks | grep -q 'tick [0-9]'; }
 logs() { within 20 ticked; }
-stop() { dora stop --name ticking > said || { why; return 1; }; within 40 is_listed ticking Succeeded; }
-finishes() { # the command that started it is gone; another one sees the end
-	rm -f sink.out
-	dora start count.yml --detach --name counting > said || { why; return 1; }
-	within 60 is_listed counting Succeeded && [ "$(cat sink.out)" = "20 99999000180" ]
-}
-latency() {
-	dora start latency.yml --attach > said || { why; return 1; }
-# What a busy receiver has no room for is dropped: some of each size must come, with the right bytes.
-	[ "$(awk '{ print $1 }' latency.out | tr '\n' ' ')" = "8 512 4096 65536 1048576 4194304 41943040 " ] || { tr '\n' ' ' < latency.out; return 1; }
-}
-destroy() { dora destroy > said || { why; return 1; }; ! dora list > said; }
-
-for kind in native vmrun; do
-	mkdir "$scratch/$kind"
-	cd "$scratch/$kind" || exit 2
-	cp "$here"/*.yml .
-	for n in source double sink ticks sender receiver; do cp "$CARGO_TARGET_DIR/release/$n" .; done
-	vmrun=
-	[ $kind = native ] || vmrun="$VMRUN --name dora"
-	for c in version up attached detached logs stop finishes latency destroy; do holds $kind-$c $c; done
-done
-echo "latency, microseconds, medians: bytes, native, vmrun, ratio"
-join <(awk '{ print $1, $3 }' "$scratch/native/latency.out" | sort) <(awk '{ print $1, $3 }' "$scratch/vmrun/latency.out" | sort) | sort -n | awk '{ printf "%10d %8d %8d %6.2f\n", $1, $2, $3, $3 / $2 }'
-finish
+latency() { latency_of 8 512 4096 65536 1048576 4194304 41943040; }
+destroy() { over destroy; }
+run_cases version up attached detached logs stop finishes latency destroy

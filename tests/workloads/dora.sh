@@ -19,14 +19,11 @@ if [ -z "${IN_NAMESPACE:-}" ]; then # the native coordinator has fixed ports, an
 	IN_NAMESPACE=1 VENV=$(realpath "$VENV") exec unshare --net --pid --fork --kill-child --mount-proc bash "$0" "$@"
 fi
 
-export PATH=$VENV/bin:$PATH XDG_RUNTIME_DIR=$scratch/run
-mkdir -m 700 "$XDG_RUNTIME_DIR"
-ip link set lo up
+export PATH=$VENV/bin:$PATH
+. "$(dirname "$0")/dora-cases.sh"
+FINISHED=Finished
+prepare() { cp "$here"/python/* .; }
 dora() { timeout -k 5 120 $vmrun dora "$@" < /dev/null 2>&1; }
-listed() { dora list | awk -v name="$1" '$2 == name { print $3 }'; }
-within() { for _ in $(seq "$1"); do if "${@:2}"; then return 0; fi; sleep 0.5; done; echo "not within $1 rounds: ${*:2}"; return 1; }
-is_listed() { [ "$(listed "$1")" = "$2" ]; }
-why() { grep -A 1 ERROR said | tail -n 1; }
 has() { grep -q "$1" || { echo "no '$1'"; return 1; }; }
 help() { dora --help > said && has coordinator < said && dora --version | has dora; }
 up() { dora up | tee said && has 'started dora daemon' < said; }
@@ -34,34 +31,9 @@ attached() { # twenty messages through three nodes, every other one in shared me
 	rm -f sink.out
 	dora start count.yml --attach > said || { why; return 1; }
 	for n in source double sink; do has "$n finished successfully" < said || return 1; done
-	[ "$(cat sink.out)" = "20 99999000180" ] || { echo "wrong: $(cat sink.out)"; return 1; }
-}
-detached() {
-	dora start forever.yml --detach --name ticking > said || { why; return 1; }
-	within 40 is_listed ticking Running
+	summed
 }
 logs() { within 20 sh -c "timeout 60 $vmrun dora logs ticking --node ticks < /dev/null 2>&1 | grep -q 'tick [0-9]'"; }
-stop() { dora stop --name ticking > said || { why; return 1; }; within 40 is_listed ticking Finished; }
-finishes() { # the command that started it is gone; another one sees the end
-	rm -f sink.out
-	dora start count.yml --detach --name counting > said || { why; return 1; }
-	within 60 is_listed counting Finished && [ "$(cat sink.out)" = "20 99999000180" ]
-}
-latency() {
-	dora start latency.yml --attach > said || { why; return 1; }
-	# Dora drops what a busy receiver has no room for: some of each size must come, with the right bytes.
-	[ "$(awk '{ print $1 }' latency.out | tr '\n' ' ')" = "8 4096 65536 1048576 4194304 41943040 " ] || { tr '\n' ' ' < latency.out; return 1; }
-}
-down() { dora down > said || { why; return 1; }; ! dora list > said; }
-
-for kind in native vmrun; do
-	mkdir "$scratch/$kind"
-	cd "$scratch/$kind" || exit 2
-	cp "$here"/python/* .
-	vmrun=
-	[ $kind = native ] || vmrun="$VMRUN --name dora"
-	for c in help up attached detached logs stop finishes latency down; do holds $kind-$c $c; done
-done
-echo "latency, microseconds, medians: bytes, native, vmrun, ratio"
-join <(awk '{ print $1, $3 }' "$scratch/native/latency.out" | sort) <(awk '{ print $1, $3 }' "$scratch/vmrun/latency.out" | sort) | sort -n | awk '{ printf "%10d %8d %8d %6.2f\n", $1, $2, $3, $3 / $2 }'
-finish
+latency() { latency_of 8 4096 65536 1048576 4194304 41943040; }
+down() { over down; }
+run_cases help up attached detached logs stop finishes latency down

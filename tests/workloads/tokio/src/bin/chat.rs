@@ -3,7 +3,7 @@
 use futures_util::{SinkExt, StreamExt};
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{mpsc, Mutex},
 };
 use tokio_util::codec::{Framed, LinesCodec};
@@ -55,8 +55,7 @@ async fn serve(client: TcpStream, room: Arc<Mutex<Room>>) -> Result {
 
 #[tokio::main]
 async fn main() -> Result {
-    let listener = TcpListener::bind(address(0, "127.0.0.1:6142")?).await?;
-    ready(listener.local_addr()?);
+    let listener = listen("127.0.0.1:6142").await?;
     let room = Arc::new(Mutex::new(Room::default()));
     loop {
         let (client, _) = listener.accept().await?;

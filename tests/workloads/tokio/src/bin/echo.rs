@@ -2,7 +2,7 @@
 //! TCP echo, a task a client. With --once it ends with its first client.
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 use workloads_tokio::*;
 
@@ -21,8 +21,7 @@ async fn serve(mut client: TcpStream) -> std::io::Result<u64> {
 
 #[tokio::main]
 async fn main() -> Result {
-    let listener = TcpListener::bind(address(0, "127.0.0.1:8080")?).await?;
-    ready(listener.local_addr()?);
+    let listener = listen("127.0.0.1:8080").await?;
     loop {
         let (client, _) = listener.accept().await?;
         let task = tokio::spawn(serve(client));

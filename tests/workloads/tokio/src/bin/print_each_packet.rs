@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 //! Prints what each read brings, as bytes.
 use futures_util::StreamExt;
-use tokio::net::TcpListener;
 use tokio_util::codec::{BytesCodec, Framed};
 use workloads_tokio::*;
 
 #[tokio::main]
 async fn main() -> Result {
-    let listener = TcpListener::bind(address(0, "127.0.0.1:8080")?).await?;
-    ready(listener.local_addr()?);
+    let listener = listen("127.0.0.1:8080").await?;
     loop {
         let (client, _) = listener.accept().await?;
         println!("a client");

@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
-use tokio::net::TcpListener;
 use tokio_util::codec::{Framed, LinesCodec};
 use workloads_tokio::*;
 
@@ -31,8 +30,7 @@ fn answer(table: &Table, line: &str) -> String {
 
 #[tokio::main]
 async fn main() -> Result {
-    let listener = TcpListener::bind(address(0, "127.0.0.1:8080")?).await?;
-    ready(listener.local_addr()?);
+    let listener = listen("127.0.0.1:8080").await?;
     let table = Arc::new(Table::default());
     table.lock().unwrap().insert("first".into(), "there from the start".into());
     loop {

@@ -3,7 +3,6 @@
 use bytes::{Buf, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use std::io;
-use tokio::net::TcpListener;
 use tokio_util::codec::{Decoder, Encoder, Framed};
 use workloads_tokio::*;
 
@@ -71,8 +70,7 @@ fn respond(request: &Request) -> Response {
 
 #[tokio::main]
 async fn main() -> Result {
-    let listener = TcpListener::bind(address(0, "127.0.0.1:8080")?).await?;
-    ready(listener.local_addr()?);
+    let listener = listen("127.0.0.1:8080").await?;
     loop {
         let (client, _) = listener.accept().await?;
         tokio::spawn(async move {
