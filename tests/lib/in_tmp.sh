@@ -8,4 +8,4 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 chmod 777 "$dir" # some programs run as somebody else
 cd "$dir" || exit 99
-env --default-signal=HUP "$@" # it may be ignored, as below nohup
+env --default-signal "$@" # a caller may ignore some, as nohup does, or a shell for what it runs in the background
