@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -65,6 +66,26 @@ static inline void child_ok_at(pid_t pid, const char *file, int line)
 static inline pid_t raw_clone(uint64_t flags, int *parent_tid, int *child_tid, uint64_t tls)
 {
 	return (pid_t)syscall(SYS_clone, flags, NULL, parent_tid, child_tid, tls);
+}
+
+/* Until the process sleeps; gives up after some seconds, when what the caller checks next fails. */
+static inline void wait_asleep(pid_t pid)
+{
+	char path[64], line[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	for (int i = 0; i < 5000; i++) {
+		FILE *f = fopen(path, "r");
+		char *p = f ? fgets(line, sizeof(line), f) : NULL;
+
+		if (f)
+			fclose(f);
+		p = p ? strrchr(line, ')') : NULL;
+		if (p && p[2] == 'S')
+			break;
+		usleep(1000);
+	}
+	usleep(20000);
 }
 
 /* A pipe as a gate: children wait in gate_wait() until gate_open(). */

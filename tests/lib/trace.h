@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -115,6 +116,30 @@ static inline void proc_status(pid_t pid, const char *name, char *out, size_t si
 			strcpy(out, line + len + 2);
 		}
 	fclose(f);
+}
+
+/* What a child of free_child() or traced_child() may do: sleep, as us or as another user, with /proc files that are its own or root's. */
+static inline int loop(void)
+{
+	while (pause() == -1 && errno == EINTR) {
+	}
+	return 1;
+}
+
+static inline int loop_as_1234(void)
+{
+	if (setresgid(1234, 1234, 1234) < 0 || setresuid(1234, 1234, 1234) < 0)
+		return 99;
+	prctl(PR_SET_DUMPABLE, 1);
+	return loop();
+}
+
+static inline int loop_undumpable(void)
+{
+	if (setresgid(1234, 1234, 1234) < 0 || setresuid(1234, 1234, 1234) < 0)
+		return 99;
+	prctl(PR_SET_DUMPABLE, 0);
+	return loop();
 }
 
 #endif

@@ -3,7 +3,7 @@
  * POSIX message queues: names, attributes and limits, order by priority, full and empty queues, time limits and signals,
  * poll and epoll, notification, and what close, fork and unlink leave.
  */
-#include "tests/lib/cmocka_all.h"
+#include "tests/lib/child.h"
 
 #include <fcntl.h>
 #include <mqueue.h>
@@ -84,25 +84,6 @@ static struct timespec in_ms(long ms)
 	ts.tv_sec += ts.tv_nsec / 1000000000;
 	ts.tv_nsec %= 1000000000;
 	return ts;
-}
-
-static void wait_asleep(pid_t pid)
-{
-	char path[64], line[256];
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	for (int i = 0; i < 5000; i++) {
-		FILE *f = fopen(path, "r");
-		char *p = f ? fgets(line, sizeof(line), f) : NULL;
-
-		if (f)
-			fclose(f);
-		p = p ? strrchr(line, ')') : NULL;
-		if (p && p[2] == 'S')
-			break;
-		usleep(1000);
-	}
-	usleep(20000);
 }
 
 static void names(void **state)

@@ -5,33 +5,9 @@
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #define LINE 4096
-
-static int loop(void)
-{
-	while (pause() == -1 && errno == EINTR) {
-	}
-	return 1;
-}
-
-static int loop_as_1234(void)
-{
-	if (setresgid(1234, 1234, 1234) < 0 || setresuid(1234, 1234, 1234) < 0)
-		return 99;
-	prctl(PR_SET_DUMPABLE, 1);
-	return loop();
-}
-
-static int loop_undumpable(void)
-{
-	if (setresgid(1234, 1234, 1234) < 0 || setresuid(1234, 1234, 1234) < 0)
-		return 99;
-	prctl(PR_SET_DUMPABLE, 0);
-	return loop();
-}
 
 /* --- contents ------------------------------------------------------------------------------------------- */
 

@@ -4,15 +4,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/prctl.h>
 #include <sys/user.h>
-
-static int loop(void)
-{
-	while (pause() == -1 && errno == EINTR) {
-	}
-	return 1;
-}
 
 static int spin(void)
 {
@@ -407,22 +399,6 @@ static int attach_as(uid_t uid, pid_t pid)
 	}
 	waitpid(other, &status, 0);
 	return WEXITSTATUS(status);
-}
-
-static int loop_as_1234(void)
-{
-	if (setresgid(1234, 1234, 1234) < 0 || setresuid(1234, 1234, 1234) < 0)
-		return 99;
-	prctl(PR_SET_DUMPABLE, 1);
-	return loop();
-}
-
-static int loop_undumpable(void)
-{
-	if (setresgid(1234, 1234, 1234) < 0 || setresuid(1234, 1234, 1234) < 0)
-		return 99;
-	prctl(PR_SET_DUMPABLE, 0);
-	return loop();
 }
 
 static void others_may_not(void **state)

@@ -262,13 +262,6 @@ static void exec_by_a_thread_keeps_the_leaders_number(void **state)
 
 /* --- the tracer's end ------------------------------------------------------------------------------------------ */
 
-static int loop(void)
-{
-	while (pause() == -1 && errno == EINTR) {
-	}
-	return 1;
-}
-
 /* A tracer of `target` that attaches and ends. */
 static void attach_and_end(pid_t target, long options, bool stopped)
 {

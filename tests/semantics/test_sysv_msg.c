@@ -3,7 +3,7 @@
  * System V message queues: types and order, what is cut and what is refused, room and its waiters, signals, removal, what
  * msgctl(2) shows and sets. Every case removes its queues.
  */
-#include "tests/lib/cmocka_all.h"
+#include "tests/lib/child.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -58,34 +58,6 @@ static struct msqid_ds stat_of(int id)
 
 	ASSERT_OK(msgctl(id, IPC_STAT, &ds));
 	return ds;
-}
-
-static int status_of(pid_t pid)
-{
-	int status = -1;
-
-	ASSERT_OK(waitpid(pid, &status, 0));
-	return status;
-}
-
-/* Until the process sleeps. */
-static void wait_asleep(pid_t pid)
-{
-	char path[64], line[256];
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	for (int i = 0; i < 5000; i++) {
-		FILE *f = fopen(path, "r");
-		char *p = f ? fgets(line, sizeof(line), f) : NULL;
-
-		if (f)
-			fclose(f);
-		p = p ? strrchr(line, ')') : NULL;
-		if (p && p[2] == 'S')
-			break;
-		usleep(1000);
-	}
-	usleep(20000);
 }
 
 static void keys_name_queues(void **state)
@@ -217,7 +189,7 @@ static void queues_have_room(void **state)
 	wait_asleep(pid);
 	assert_int_equal(stat_of(id).msg_qnum, 3);
 	assert_int_equal(msgrcv(id, &m, 8192, 0, 0), 8192);
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	assert_int_equal(stat_of(id).__msg_cbytes, 8192 + 5000);
 	assert_int_equal(stat_of(id).msg_lspid, pid);
 	assert_int_equal(stat_of(id).msg_lrpid, getpid());
@@ -244,7 +216,7 @@ static void receivers_get_what_they_wait_for(void **state)
 	put(id, 1, "a");
 	put(id, 2, "b");
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(status_of(pid[i]), 0);
+		assert_int_equal(child_status(pid[i]), 0);
 	assert_int_equal(stat_of(id).msg_qnum, 1);
 	remove_id(id);
 }
@@ -261,7 +233,7 @@ static void a_short_buffer_is_the_receivers_error(void **state)
 	}
 	wait_asleep(pid);
 	put(id, 1, "longer");
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	expect(id, 0, 0, 1, "longer");
 	remove_id(id);
 }
@@ -284,8 +256,8 @@ static void removal_wakes(void **state)
 	wait_asleep(s);
 	remove_id(id);
 	remove_id(full);
-	assert_int_equal(status_of(r), 0);
-	assert_int_equal(status_of(s), 0);
+	assert_int_equal(child_status(r), 0);
+	assert_int_equal(child_status(s), 0);
 }
 
 static void nothing(int sig)
@@ -305,7 +277,7 @@ static void signals_end_the_sleep(void **state)
 	}
 	wait_asleep(pid);
 	kill(pid, SIGUSR1);
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	put(id, 1, "still there"); /* nobody waits any more */
 	expect(id, 0, 0, 1, "still there");
 	remove_id(id);
@@ -330,7 +302,7 @@ static void owners_change_limits(void **state)
 	wait_asleep(pid);
 	ds.msg_qbytes = 200;
 	ASSERT_OK(msgctl(id, IPC_SET, &ds)); /* now there is room */
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	ds.msg_perm.uid = (uid_t)-1;
 	ASSERT_ERR(msgctl(id, IPC_SET, &ds), EINVAL);
 	remove_id(id);
@@ -422,7 +394,7 @@ static void others_have_their_rights(void **state)
 	pid = fork();
 	if (pid == 0)
 		_exit(as_nobody(id));
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	remove_id(id);
 }
 
@@ -450,7 +422,7 @@ static void streams_of_messages_arrive(void **state)
 		assert_int_equal(m.type, i + 2);
 		assert_int_equal((unsigned char)m.text[99], (unsigned char)i);
 	}
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	remove_id(id);
 	remove_id(back);
 }

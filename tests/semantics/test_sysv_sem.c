@@ -3,7 +3,7 @@
  * System V semaphores: all or nothing, order of the sleepers, time limits and signals, what semctl(2) shows and sets, and what
  * SEM_UNDO does at the end of a process, of threads, and across exec. Every case removes its sets.
  */
-#include "tests/lib/cmocka_all.h"
+#include "tests/lib/child.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -40,14 +40,6 @@ static int op(int id, int num, int by, int flags)
 
 static int val(int id, int num) { return semctl(id, num, GETVAL); }
 static int set(int id, int num, int v) { return semctl(id, num, SETVAL, (union semun){ .val = v }); }
-
-static int status_of(pid_t pid)
-{
-	int status = -1;
-
-	ASSERT_OK(waitpid(pid, &status, 0));
-	return status;
-}
 
 /* Until cmd's count for semaphore num is n. */
 static void wait_count(int id, int num, int cmd, int n)
@@ -170,7 +162,7 @@ static void sleepers_are_counted_and_woken(void **state)
 	assert_true(semctl(id, 0, GETPID) == pid[0] || semctl(id, 0, GETPID) == pid[1]);
 	ASSERT_OK(set(id, 1, 0));
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(status_of(pid[i]), 0);
+		assert_int_equal(child_status(pid[i]), 0);
 	remove_id(id);
 }
 
@@ -195,7 +187,7 @@ static void first_come_first_served(void **state)
 		assert_int_equal(c, '0' + i);
 	}
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(status_of(pid[i]), 0);
+		assert_int_equal(child_status(pid[i]), 0);
 	close(order[0]);
 	close(order[1]);
 	remove_id(id);
@@ -210,7 +202,7 @@ static void removal_wakes(void **state)
 		_exit(op(id, 0, -1, 0) == -1 && errno == EIDRM ? 0 : 1);
 	wait_count(id, 0, GETNCNT, 1);
 	remove_id(id);
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 }
 
 static int64_t ms(void)
@@ -253,7 +245,7 @@ static void signals_end_the_sleep(void **state)
 	}
 	wait_count(id, 0, GETNCNT, 1);
 	kill(pid, SIGUSR1);
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	assert_int_equal(semctl(id, 0, GETNCNT), 0);
 	remove_id(id);
 }
@@ -273,7 +265,7 @@ static void the_end_undoes(void **state)
 			_exit(1);
 		_exit(0);
 	}
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	assert_int_equal(val(id, 0), 5);
 	assert_int_equal(val(id, 1), 0);
 	assert_int_equal(val(id, 2), 0);
@@ -301,8 +293,8 @@ static void undoing_wakes_and_stays_in_range(void **state)
 	wait_count(id, 0, GETNCNT, 1);
 	ASSERT_OK(op(id, 1, -2, 0)); /* 1 left of 3: undoing stops at 0 */
 	kill(holder, SIGKILL);
-	status_of(holder);
-	assert_int_equal(status_of(waiter), 0);
+	child_status(holder);
+	assert_int_equal(child_status(waiter), 0);
 	assert_int_equal(val(id, 1), 0);
 	remove_id(id);
 }
@@ -314,7 +306,7 @@ static void setting_forgets_what_to_undo(void **state)
 
 	if (pid == 0)
 		_exit(op(id, 0, 5, SEM_UNDO) || set(id, 0, 7) ? 1 : 0);
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	assert_int_equal(val(id, 0), 7);
 	remove_id(id);
 }
@@ -337,7 +329,7 @@ static void fork_does_not_inherit_and_exec_keeps(void **state)
 		waitpid(child, &st, 0);
 		_exit(val(id, 0) == 1 ? 0 : 2);
 	}
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	assert_int_equal(val(id, 0), 0);
 	pid = fork();
 	if (pid == 0) {
@@ -346,7 +338,7 @@ static void fork_does_not_inherit_and_exec_keeps(void **state)
 		execl("/bin/true", "true", NULL);
 		_exit(2);
 	}
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	assert_int_equal(val(id, 0), 0);
 	remove_id(id);
 }
@@ -370,7 +362,7 @@ static void threads_undo_together(void **state)
 			_exit(1);
 		_exit(val(id, 0) == 1 ? 0 : 2);
 	}
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	assert_int_equal(val(id, 0), 0);
 	remove_id(id);
 }
@@ -382,7 +374,7 @@ static void unshare_undoes(void **state)
 
 	if (pid == 0)
 		_exit(op(id, 0, 1, SEM_UNDO) || unshare(CLONE_SYSVSEM) || val(id, 0) != 0);
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	remove_id(id);
 }
 
@@ -399,7 +391,7 @@ static void removed_sets_leave_nothing_to_undo(void **state)
 			_exit(2);
 		_exit(0);
 	}
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 }
 
 static void limits_of_undo(void **state)
@@ -416,7 +408,7 @@ static void limits_of_undo(void **state)
 			_exit(3);
 		_exit(val(id, 0));
 	}
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	remove_id(id);
 }
 
@@ -496,7 +488,7 @@ static void others_have_their_rights(void **state)
 	pid = fork();
 	if (pid == 0)
 		_exit(as_nobody(id));
-	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child_status(pid), 0);
 	remove_id(id);
 }
 
@@ -522,7 +514,7 @@ static void several_processes_exclude_each_other(void **state)
 		}
 	}
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(status_of(pid[i]), 0);
+		assert_int_equal(child_status(pid[i]), 0);
 	assert_int_equal(*n, 1200);
 	assert_int_equal(val(id, 0), 1);
 	munmap((void *)(uintptr_t)n, 4096);
