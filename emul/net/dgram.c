@@ -2,6 +2,7 @@
 /* Datagram sockets: dgram.h has the contract. net/core/datagram.c, net/ipv4/datagram.c and udp.c are the model. */
 #include "emul/net/dgram.h"
 
+#include <linux/udp.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -11,6 +12,10 @@
 #include "emul/net/route.h"
 #include "emul/proc/task.h"
 
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#define UDP_GRO 104
+#endif
 #define MAX_LEN 65535
 #define HEADERS4 28
 #define HEADERS6 8
@@ -168,6 +173,11 @@ static void put_cmsgs(struct dgram_sock *d, const struct dgram *g, struct sock_m
 	dgram_put_time(&d->inet.sock, g, m);
 	if (d->inet.sock.opt.rxq_ovfl && drops)
 		sock_put_cmsg(m, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));
+	if (d->gro && g->segment) {
+		int segment = (int)g->segment;
+
+		sock_put_cmsg(m, SOL_UDP, UDP_GRO, &segment, sizeof(segment));
+	}
 	dgram_put_ip(d, g, m);
 }
 
@@ -437,6 +447,18 @@ static int read_int(const struct cmsghdr *c, int *ret)
 	return 0;
 }
 
+/* udp_cmsg_send() */
+static int apply_udp_cmsg(const struct cmsghdr *c, struct dgram_target *t)
+{
+	uint16_t segment;
+
+	if (c->cmsg_type != UDP_SEGMENT || sock_cmsg_datalen(c) != sizeof(segment))
+		return -EINVAL;
+	memcpy(&segment, CMSG_DATA(c), sizeof(segment));
+	t->segment = segment;
+	return 0;
+}
+
 /* One control message of a send. *src and *ifindex: as PKTINFO says. ip_cmsg_send(), ip6_datagram_send_ctl(). */
 static int apply_cmsg(const struct cmsghdr *c, struct dgram_target *t, struct in6_addr *src, int *ifindex)
 {
@@ -527,12 +549,15 @@ static int target_locked(struct dgram_sock *d, const struct sock_msg *m, bool ne
 	struct in6_addr src = addr_any6;
 	int r, bad = 0, ifindex = 0;
 
-	*t = (struct dgram_target){ .tos = -1, .ttl = -1 };
+	*t = (struct dgram_target){ .tos = -1, .ttl = -1, .segment = need_port ? d->segment : 0 };
 	r = destination(d, m->addr, need_port, &t->to);
 	if (r < 0)
 		return r;
 	while ((c = sock_cmsg_next(m, c, &bad))) {
-		r = apply_cmsg(c, t, &src, &ifindex);
+		if (need_port && c->cmsg_level == SOL_UDP)
+			r = apply_udp_cmsg(c, t);
+		else
+			r = apply_cmsg(c, t, &src, &ifindex);
 		if (r < 0)
 			return r;
 	}
@@ -565,14 +590,14 @@ static bool one_piece(int discover)
 	return discover >= IP_PMTUDISC_DO && discover != IP_PMTUDISC_OMIT;
 }
 
-static int check_size_locked(struct dgram_sock *d, const struct dgram_target *t, size_t len, bool ports)
+int dgram_check_size_locked(struct dgram_sock *d, const struct dgram_target *t, size_t len, bool ports)
 {
 	bool v4 = addr_is_v4(&t->to.ip);
 	size_t all = len + (v4 ? HEADERS4 : HEADERS6);
 
 	if (ports && all > MAX_LEN)
 		return -EMSGSIZE;
-	if (t->ifindex != IF_ETH || all + (v4 ? 0 : IP6_HEADER) <= ETH_MTU)
+	if (t->segment || t->ifindex != IF_ETH || all + (v4 ? 0 : IP6_HEADER) <= ETH_MTU)
 		return 0;
 	if (!one_piece(v4 ? d->inet.ip.mtu_discover : d->inet.ip.mtu_discover6))
 		return 0;
@@ -598,7 +623,7 @@ int dgram_send_begin(struct dgram_sock *d, const struct sock_msg *m, bool ports,
 	if (r == 0)
 		r = target_locked(d, m, ports, t);
 	if (r == 0)
-		r = check_size_locked(d, t, len, ports);
+		r = dgram_check_size_locked(d, t, len, ports);
 	if (r == 0)
 		r = sock_take_error(s);
 	if (r == 0 && (s->shutdown & SOCK_SHUT_WR))

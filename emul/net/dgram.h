@@ -15,6 +15,8 @@ struct dgram {
 	int tos, ttl;
 	int64_t stamp; /* ns of CLOCK_REALTIME */
 	size_t len, skip; /* skip: bytes before the data that the receiver does not see (IPv6 headers of raw sockets) */
+	size_t segment;   /* it is several of this many bytes of data, the last one less; 0: it is one */
+	bool no_check;    /* over IPv6 without a checksum */
 	char data[];
 };
 
@@ -26,7 +28,8 @@ struct dgram_sock {
 	struct list errq;      /* dgram_err.c */
 	size_t rq_bytes;       /* of both, with what a packet takes beside its data */
 	unsigned drops;        /* ever; SO_RXQ_OVFL */
-	int no_check6_tx, no_check6_rx, corking, send_cscov, recv_cscov; /* SOL_UDP, SOL_UDPLITE */
+	int no_check6_tx, no_check6_rx, corking, encap, segment, gro, send_cscov, recv_cscov; /* SOL_UDP, SOL_UDPLITE */
+	struct udp_cork *cork; /* inet_udp_send.c: what MSG_MORE and UDP_CORK have collected; NULL: nothing */
 	uint16_t ident;        /* ping sockets: network order as in the packet; 0: none yet */
 };
 
@@ -78,6 +81,7 @@ struct dgram_target {
 	struct in6_addr src;
 	int ifindex;      /* it leaves by; IF_LO: local */
 	int tos, ttl;     /* -1: default */
+	int segment;      /* UDP: bytes of data in each datagram; 0: one datagram */
 	bool multicast, broadcast, loop, hdrincl;
 };
 /*
@@ -85,5 +89,7 @@ struct dgram_target {
  * be, and an address needs one. No lock held; *t and *ret on success.
  */
 int dgram_send_begin(struct dgram_sock *d, const struct sock_msg *m, bool ports, struct dgram_target *t, struct dgram **ret);
+/* Whether len bytes of data go in one packet: 0, -EMSGSIZE. ports: UDP. inet_lock held. */
+int dgram_check_size_locked(struct dgram_sock *d, const struct dgram_target *t, size_t len, bool ports);
 
 #endif

@@ -12,7 +12,7 @@
  *   addr.h ports.h route.h           addresses, port tables, the way to a destination
  *   inet.c inet_opt.c                what all sockets share: bind, names, IPPROTO_IP and IPPROTO_IPV6 options
  *   inet_tcp.c inet_tcp_connect.c inet_tcp_data.c inet_tcp_opt.c inet_tcp_wire.c    SOCK_STREAM
- *   inet_udp.c dgram.c inet_group.c                                 SOCK_DGRAM, multicast
+ *   inet_udp.c inet_udp_send.c dgram.c inet_group.c                 SOCK_DGRAM, multicast
  *   inet_icmp.c                      ping and raw sockets
  *   lwip_port.c lwip_in.c tap.c slirp.c pcap.c lwIP, its timers, and the host side of eth0
  *   procnet_inet.c                   /proc/net/tcp, udp and kin

@@ -10,15 +10,12 @@
 
 #include "emul/net/inet_group.h"
 #include "emul/net/lwip_port.h"
-#include "emul/net/route.h"
 
 #ifndef SOL_UDPLITE
 #define SOL_UDPLITE 136
 #endif
 #define UDPLITE_SEND_CSCOV 10
 #define UDPLITE_RECV_CSCOV 11
-
-#define HEADERS 28
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -27,11 +24,33 @@
 
 /* --- receivers ----------------------------------------------------------------------------------------------------------- */
 
+/* For who does not take several in one: udp_rcv_segment(). Consumes g. */
+static void deliver_each(struct dgram_sock *d, struct dgram *g)
+{
+	for (size_t at = 0; at < g->len; at += g->segment) {
+		struct dgram *one = inet_udp_segment(g, at);
+
+		if (one)
+			dgram_deliver(d, one);
+	}
+	free(g);
+}
+
 static void give(struct inet_sock *found, struct dgram *g)
 {
 	struct dgram_sock *d = container_of(found, struct dgram_sock, inet);
+	bool gro, bad;
 
-	dgram_deliver(d, g);
+	inet_lock(&d->inet);
+	gro = d->gro;
+	bad = g->no_check && !d->no_check6_rx;
+	inet_unlock(&d->inet);
+	if (bad)
+		free(g);
+	else if (g->segment && !gro)
+		deliver_each(d, g);
+	else
+		dgram_deliver(d, g);
 	sock_put(&found->sock);
 }
 
@@ -88,57 +107,6 @@ void inet_udp_error(const struct endpoint *local, const struct dgram_fault *f)
 	sock_put(&found->sock);
 }
 
-/* --- sending ---------------------------------------------------------------------------------------------------------------- */
-
-static void send_local(struct dgram_sock *d, struct dgram *g, const struct dgram_target *t)
-{
-	route_count_lo(g->len + HEADERS);
-	if (!inet_udp_input(d->inet.port.proto, g, t->multicast || t->broadcast)) {
-		struct dgram_fault f;
-
-		dgram_fault_unreachable(&f, g);
-		dgram_error(d, &f);
-		free(g);
-	}
-}
-
-/* Consumes g. */
-static int send_out(struct dgram_sock *d, struct dgram *g, const struct dgram_target *t)
-{
-	bool group = t->multicast || t->broadcast;
-	int r = 0;
-
-	if (t->ifindex == IF_LO) {
-		send_local(d, g, t); /* IP_MULTICAST_LOOP or not: lo itself loops */
-		return 0;
-	}
-	if (d->inet.port.proto == PORT_UDPLITE)
-		r = -ENETUNREACH; /* only inside the instance */
-	else if (!t->multicast || t->ttl > 0)
-		r = lwip_send_udp(&g->from, &g->to, t->tos, t->ttl, g->data, g->len);
-	if (r == 0 && group && t->loop)
-		input_group(d->inet.port.proto, g);
-	else
-		free(g);
-	return r;
-}
-
-static ssize_t udp_sendmsg(struct sock *s, struct task *task, struct sock_msg *m)
-{
-	struct dgram_sock *d = dgram_of(s);
-	struct dgram_target t;
-	struct dgram *g;
-	size_t len;
-	int r = dgram_send_begin(d, m, true, &t, &g);
-
-	(void)task;
-	if (r < 0)
-		return r;
-	len = g->len;
-	r = send_out(d, g, &t);
-	return r < 0 ? r : (ssize_t)len;
-}
-
 /* --- options ------------------------------------------------------------------------------------------------------------------ */
 
 static int *number(struct dgram_sock *d, int name)
@@ -147,6 +115,9 @@ static int *number(struct dgram_sock *d, int name)
 	case UDP_CORK: return &d->corking;
 	case UDP_NO_CHECK6_TX: return &d->no_check6_tx;
 	case UDP_NO_CHECK6_RX: return &d->no_check6_rx;
+	case UDP_ENCAP: return &d->encap;
+	case UDP_SEGMENT: return &d->segment;
+	case UDP_GRO: return &d->gro;
 	case UDPLITE_SEND_CSCOV: return d->inet.port.proto == PORT_UDPLITE ? &d->send_cscov : NULL;
 	case UDPLITE_RECV_CSCOV: return d->inet.port.proto == PORT_UDPLITE ? &d->recv_cscov : NULL;
 	default: return NULL;
@@ -158,12 +129,22 @@ static bool own_level(struct dgram_sock *d, int level)
 	return level == SOL_UDP || (level == SOL_UDPLITE && d->inet.port.proto == PORT_UDPLITE);
 }
 
-/* Coverages: 0 is all, less than the header does not go, more than a packet is the most there can be. */
-static int value_of(int name, int val)
+/* The value as it is kept: 0, or what is wrong with it. udp_lib_setsockopt(). */
+static int check_value(int name, int *val)
 {
-	if (name != UDPLITE_SEND_CSCOV && name != UDPLITE_RECV_CSCOV)
-		return val != 0;
-	return val && val < 8 ? 8 : MIN(val, 65535);
+	switch (name) {
+	case UDPLITE_SEND_CSCOV: /* coverages: 0 is all, less than the header does not go, more than a packet is the most there can be */
+	case UDPLITE_RECV_CSCOV:
+		*val = *val && *val < 8 ? 8 : MIN(*val, 65535);
+		return 0;
+	case UDP_SEGMENT:
+		return *val < 0 || *val > UINT16_MAX ? -EINVAL : 0;
+	case UDP_ENCAP: /* nobody here takes ESP apart, as in a Linux without XFRM; L2TP's is the business of a module that is not there */
+		return *val && *val != UDP_ENCAP_L2TPINUDP ? -ENOPROTOOPT : 0;
+	default:
+		*val = *val != 0;
+		return 0;
+	}
 }
 
 static int udp_setsockopt(struct sock *s, struct task *t, int level, int name, const struct sock_optval *v)
@@ -176,14 +157,17 @@ static int udp_setsockopt(struct sock *s, struct task *t, int level, int name, c
 	r = sock_opt_int(v, &val);
 	if (r < 0)
 		return r;
-	if (name == UDP_CORK && val)
-		return -EOPNOTSUPP; /* corked datagrams are not supported: said, not faked */
 	field = number(d, name);
 	if (!field)
 		return -ENOPROTOOPT;
+	r = check_value(name, &val);
+	if (r < 0)
+		return r;
 	inet_lock(&d->inet);
-	*field = value_of(name, val);
+	*field = val;
 	inet_unlock(&d->inet);
+	if (name == UDP_CORK && !val)
+		inet_udp_uncork(d);
 	return 0;
 }
 
@@ -218,6 +202,7 @@ static void udp_release(struct sock *s)
 	ports_release(&i->port);
 	inet_unlock(i);
 	inet_group_leave_all(i);
+	inet_udp_drop_cork(dgram_of(s));
 }
 
 static const struct sock_ops udp_ops = {
@@ -227,7 +212,7 @@ static const struct sock_ops udp_ops = {
 	.shutdown = dgram_shutdown,
 	.setsockopt = udp_setsockopt,
 	.getsockopt = udp_getsockopt,
-	.sendmsg = udp_sendmsg,
+	.sendmsg = inet_udp_sendmsg,
 	.recvmsg = dgram_recvmsg,
 	.poll = dgram_poll,
 	.ioctl = dgram_ioctl,

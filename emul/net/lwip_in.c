@@ -46,17 +46,18 @@ static bool udp_in(const struct lwip_packet *pk)
 	len = ntohs(u.len);
 	if (len < sizeof(u) || pk->header + len > pk->len)
 		return true;
-	if ((u.check || !addr_is_v4(&pk->dst)) && !lwip_packet_checksum_ok(pk, IPPROTO_UDP))
+	if (u.check && !lwip_packet_checksum_ok(pk, IPPROTO_UDP))
 		return true;
 	g = packet_dgram(pk, pk->header + sizeof(u), len - sizeof(u));
 	if (!g)
 		return true;
 	g->from.port = ntohs(u.source);
 	g->to.port = ntohs(u.dest);
+	g->no_check = !u.check && !addr_is_v4(&pk->dst);
 	if (inet_udp_input(PORT_UDP, g, pk->group))
 		return true;
 	free(g);
-	return false;
+	return !u.check && !addr_is_v4(&pk->dst); /* no answer to what may be broken */
 }
 
 /* --- ICMP: what did not arrive ------------------------------------------------------------------------------------------ */
