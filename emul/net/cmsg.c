@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Control messages: reading what a send brought, building what a receive gives. net/core/scm.c, put_cmsg(). */
 #include <string.h>
+#include <sys/time.h>
 
 #include "emul/net/sock.h"
 #include "emul/proc/task.h"
@@ -57,6 +58,19 @@ void sock_put_cmsg(struct sock_msg *m, int level, int type, const void *data, si
 		memset(c->buf + c->len + h.cmsg_len, 0, step - h.cmsg_len);
 	c->len += step;
 	c->room -= step;
+}
+
+void sock_put_time(struct sock *s, int64_t stamp, struct sock_msg *m)
+{
+	struct timespec ts = { stamp / 1000000000, stamp % 1000000000 };
+	struct timeval tv = { ts.tv_sec, ts.tv_nsec / 1000 };
+
+	if (!s->opt.timestamp || !m->ctl)
+		return;
+	if (s->opt.timestamp_ns)
+		sock_put_cmsg(m, SOL_SOCKET, s->opt.timestamp_new ? 64 : SO_TIMESTAMPNS, &ts, sizeof(ts));
+	else
+		sock_put_cmsg(m, SOL_SOCKET, s->opt.timestamp_new ? 63 : SO_TIMESTAMP, &tv, sizeof(tv));
 }
 
 /* Reserves descriptors for the first n files. How many could be had. */

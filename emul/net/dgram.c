@@ -95,19 +95,6 @@ void dgram_deliver(struct dgram_sock *d, struct dgram *g)
 
 /* --- receiving ------------------------------------------------------------------------------------------------------- */
 
-void dgram_put_time(struct sock *s, const struct dgram *g, struct sock_msg *m)
-{
-	struct timespec ts = { g->stamp / 1000000000, g->stamp % 1000000000 };
-	struct timeval tv = { ts.tv_sec, ts.tv_nsec / 1000 };
-
-	if (!s->opt.timestamp)
-		return;
-	if (s->opt.timestamp_ns)
-		sock_put_cmsg(m, SOL_SOCKET, s->opt.timestamp_new ? 64 : SO_TIMESTAMPNS, &ts, sizeof(ts));
-	else
-		sock_put_cmsg(m, SOL_SOCKET, s->opt.timestamp_new ? 63 : SO_TIMESTAMP, &tv, sizeof(tv));
-}
-
 static void put_cmsgs4(struct dgram_sock *d, const struct dgram *g, struct sock_msg *m)
 {
 	const struct inet_options *o = &d->inet.ip;
@@ -170,7 +157,7 @@ static void put_cmsgs(struct dgram_sock *d, const struct dgram *g, struct sock_m
 
 	if (!m->ctl)
 		return;
-	dgram_put_time(&d->inet.sock, g, m);
+	sock_put_time(&d->inet.sock, g->stamp, m);
 	if (d->inet.sock.opt.rxq_ovfl && drops)
 		sock_put_cmsg(m, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));
 	if (d->gro && g->segment) {

@@ -48,8 +48,7 @@ long dgram_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx
 int dgram_bind(struct sock *s, struct task *t, const struct sock_addr *a);
 int dgram_connect(struct sock *s, struct task *t, const struct sock_addr *a);
 #define DGRAM_OVERHEAD 768 /* what a packet takes of the receive buffer beside its data */
-/* Control messages about g: the time, and what the IP options ask for. inet_lock need not be held. */
-void dgram_put_time(struct sock *s, const struct dgram *g, struct sock_msg *m);
+/* Control messages about g that the IP options ask for. inet_lock need not be held. */
 void dgram_put_ip(struct dgram_sock *d, const struct dgram *g, struct sock_msg *m);
 
 /* --- dgram_err.c: errors from the network --------------------------------------------------------------------------------- */

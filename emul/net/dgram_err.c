@@ -144,7 +144,7 @@ static void put_error(struct dgram_sock *d, const struct dgram_err *e, struct so
 	int family = d->inet.sock.family;
 	bool six = family == AF_INET6;
 
-	dgram_put_time(&d->inet.sock, e->g, m);
+	sock_put_time(&d->inet.sock, e->g->stamp, m);
 	if (from_icmp(e)) {
 		addr_write(family, &e->g->from, &out.offender);
 		dgram_put_ip(d, e->g, m);

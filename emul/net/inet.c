@@ -5,6 +5,8 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 
+#include "emul/net/dgram.h"
+#include "emul/net/inet_tcp.h"
 #include "emul/net/netif_info.h"
 #include "emul/net/route.h"
 #include "emul/proc/task.h"
@@ -151,6 +153,11 @@ int inet_bind_locked(struct inet_sock *i, struct task *t, const struct sock_addr
 	if (i->addr_given && !addr_is_v4(&e.ip))
 		inet_set_v6only(i, true); /* __inet6_bind() */
 	return 0;
+}
+
+bool inet_is_connected(struct inet_sock *i)
+{
+	return i->sock.type == SOCK_STREAM ? tcp_of(&i->sock)->state == TCP_ESTABLISHED : dgram_of(&i->sock)->connected;
 }
 
 int inet_autobind_locked(struct inet_sock *i)

@@ -82,6 +82,7 @@ int inet_route_locked(struct inet_sock *i, struct endpoint *dst, struct in6_addr
 /* inet_opt.c: levels IPPROTO_IP, IPPROTO_IPV6. */
 int inet_setsockopt(struct sock *s, struct task *t, int level, int name, const struct sock_optval *v);
 int inet_getsockopt(struct sock *s, struct task *t, int level, int name, struct sock_optval *v);
+bool inet_is_connected(struct inet_sock *i); /* sk_state is TCP_ESTABLISHED, of whatever kind. inet_lock held */
 void inet_set_v6only(struct inet_sock *i, bool on); /* inet_lock held */
 bool inet_in_group(struct inet_sock *i, const struct in6_addr *group, int ifindex); /* inet_lock held */
 

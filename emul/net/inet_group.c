@@ -245,10 +245,10 @@ static int change6(struct inet_sock *i, int name, const struct sock_optval *v)
 	struct netif_info info;
 	int ifindex, r;
 
-	if (i->sock.type == SOCK_STREAM)
-		return -EPROTO;
 	if (v->len < (int)sizeof(m))
 		return -EINVAL;
+	if (i->sock.type == SOCK_STREAM)
+		return -EPROTO;
 	r = sock_opt_read(v, &m, sizeof(m));
 	if (r < 0)
 		return r;
@@ -290,15 +290,13 @@ static int change_any(struct inet_sock *i, int level, int name, const struct soc
 	struct netif_info info;
 	int r, ifindex;
 
-	if (i->sock.type == SOCK_STREAM)
-		return -EPROTO;
-	if (v->len < (int)sizeof(g))
+	if (v->len < (int)sizeof(g)) /* and a stream may join, unlike by the older calls */
 		return -EINVAL;
 	r = sock_opt_read(v, &g, sizeof(g));
 	if (r == 0)
 		r = addr_read(level == IPPROTO_IP ? AF_INET : AF_INET6, &g.group, sizeof(g.group), &e);
 	if (r < 0)
-		return r == -EAFNOSUPPORT ? -EINVAL : r;
+		return r != -EAFNOSUPPORT ? r : level == IPPROTO_IP ? -EINVAL : -EADDRNOTAVAIL;
 	if (!addr_is_multicast(&e.ip))
 		return -EINVAL;
 	ifindex = (int)g.interface;
@@ -309,10 +307,33 @@ static int change_any(struct inet_sock *i, int level, int name, const struct soc
 	return !ifindex || netif_info_by_index(ifindex, &info) < 0 ? -ENODEV : join(i, &e.ip, ifindex);
 }
 
+/* Filters by source, which are missing: first what is wrong with the value. */
+static int refuse_sources(int level, int name, const struct sock_optval *v)
+{
+	switch (name) {
+	case IP_UNBLOCK_SOURCE:
+	case IP_BLOCK_SOURCE:
+	case IP_ADD_SOURCE_MEMBERSHIP:
+	case IP_DROP_SOURCE_MEMBERSHIP:
+		if (level != IPPROTO_IP)
+			return -ENOIOCTLCMD;
+		return v->len != (int)sizeof(struct ip_mreq_source) ? -EINVAL : -ENOPROTOOPT;
+	case MCAST_BLOCK_SOURCE:
+	case MCAST_UNBLOCK_SOURCE:
+	case MCAST_JOIN_SOURCE_GROUP:
+	case MCAST_LEAVE_SOURCE_GROUP: return v->len < (int)sizeof(struct group_source_req) ? -EINVAL : -ENOPROTOOPT;
+	default: return -ENOIOCTLCMD;
+	}
+}
+
 int inet_group_setsockopt(struct inet_sock *i, int level, int name, const struct sock_optval *v)
 {
 	if (name == MCAST_JOIN_GROUP || name == MCAST_LEAVE_GROUP)
 		return change_any(i, level, name, v);
+	int r = refuse_sources(level, name, v);
+
+	if (r != -ENOIOCTLCMD)
+		return r;
 	if (level == IPPROTO_IP) {
 		switch (name) {
 		case IP_ADD_MEMBERSHIP:

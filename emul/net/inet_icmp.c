@@ -337,6 +337,8 @@ static int icmp_getsockopt(struct sock *s, struct task *t, int level, int name, 
 {
 	struct dgram_sock *d = dgram_of(s);
 
+	if (level == SOL_RAW || level == SOL_ICMPV6) /* others look at the length themselves */
+		v->len = MAX(v->len, 0);
 	if (s->type == SOCK_RAW && level == SOL_RAW && name == ICMP_FILTER && s->protocol == IPPROTO_ICMP)
 		return sock_opt_write(v, &d->inet.ip.icmp_filter, 4);
 	if (level == SOL_ICMPV6 && name == 1 && s->protocol == IPPROTO_ICMPV6)

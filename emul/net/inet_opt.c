@@ -36,6 +36,7 @@
 #define NET_ADMIN 4     /* setting needs CAP_NET_ADMIN or CAP_NET_RAW */
 #define IS_BOOL 8       /* the field is a bool */
 #define MUST_BE_BOOL 16 /* other values than 0 and 1: -EINVAL */
+#define NOT_EMPTY 32    /* IPPROTO_IP: no value at all is -EINVAL, not 0 */
 
 struct row {
 	int name;
@@ -50,7 +51,7 @@ struct row {
 #define FLAG(nm, field, flags) { nm, IS_BOOL | (flags), offsetof(struct inet_options, field), 0, ANY, 0, -EINVAL }
 
 static const struct row ip_rows[] = {
-	NUM(IP_TTL, ttl, -1, 255, 64, 0),
+	{ IP_TTL, NOT_EMPTY, offsetof(struct inet_options, ttl), -1, 255, 64, 0 },
 	FLAG(IP_HDRINCL, hdrincl, ONLY_RAW),
 	FLAG(IP_RECVOPTS, recvopts, 0),
 	FLAG(IP_RETOPTS, retopts, 0),
@@ -59,19 +60,19 @@ static const struct row ip_rows[] = {
 	FLAG(IP_RECVERR, recverr, 0),
 	FLAG(IP_RECVTTL, recvttl, 0),
 	FLAG(IP_RECVTOS, recvtos, 0),
-	FLAG(IP_FREEBIND, freebind, 0),
+	FLAG(IP_FREEBIND, freebind, NOT_EMPTY),
 	FLAG(IP_PASSSEC, passsec, 0),
-	FLAG(IP_TRANSPARENT, transparent, NET_ADMIN),
+	FLAG(IP_TRANSPARENT, transparent, NET_ADMIN | NOT_EMPTY),
 	FLAG(IP_RECVORIGDSTADDR, recvorigdst, 0),
-	NUM(IP_MINTTL, min_ttl, 0, 255, 0, 0),
+	{ IP_MINTTL, NOT_EMPTY, offsetof(struct inet_options, min_ttl), 0, 255, 0, 0 },
 	FLAG(IP_NODEFRAG, nodefrag, ONLY_RAW),
 	FLAG(IP_CHECKSUM, checksum, 0),
 	FLAG(IP_BIND_ADDRESS_NO_PORT, bind_no_port, 0),
 	FLAG(IP_RECVFRAGSIZE, recvfragsize, NOT_STREAM),
 	FLAG(IP_RECVERR_RFC4884, recverr4884, MUST_BE_BOOL),
-	{ IP_MULTICAST_TTL, NOT_STREAM, offsetof(struct inet_options, mc_ttl), -1, 255, 1, -EINVAL },
-	FLAG(IP_MULTICAST_LOOP, mc_loop, 0),
-	FLAG(IP_MULTICAST_ALL, mc_all, MUST_BE_BOOL),
+	{ IP_MULTICAST_TTL, NOT_STREAM | NOT_EMPTY, offsetof(struct inet_options, mc_ttl), -1, 255, 1, -EINVAL },
+	FLAG(IP_MULTICAST_LOOP, mc_loop, NOT_EMPTY),
+	FLAG(IP_MULTICAST_ALL, mc_all, MUST_BE_BOOL | NOT_EMPTY),
 };
 
 static const struct row ipv6_rows[] = {
@@ -176,6 +177,29 @@ static int set_v6only(struct inet_sock *i, int val)
 	return 0;
 }
 
+static bool has_form(const struct inet_sock *i)
+{
+	return i->sock.type == SOCK_STREAM || i->sock.protocol == IPPROTO_UDP || i->sock.protocol == IPPROTO_UDPLITE;
+}
+
+/* IPV6_ADDRFORM: a connection to an IPv4 host becomes an IPv4 socket, for good. inet_lock held */
+static int set_form(struct inet_sock *i, int val)
+{
+	if (val != AF_INET)
+		return -EINVAL;
+	if (!has_form(i))
+		return -ENOPROTOOPT;
+	if (!inet_is_connected(i))
+		return -ENOTCONN;
+	if (i->v6only || !addr_is_v4(&i->remote.ip))
+		return -EADDRNOTAVAIL;
+	i->sock.family = AF_INET;
+	mutex_lock(&ports_lock);
+	i->port.family = AF_INET;
+	mutex_unlock(&ports_lock);
+	return 0;
+}
+
 /* IP_UNICAST_IF and its kin name an interface in network byte order. */
 static int set_unicast_if(struct inet_sock *i, int *field, int val)
 {
@@ -200,16 +224,23 @@ static int path_mtu(struct inet_sock *i, int *ret)
 	return 0;
 }
 
-/* An int, or for IPPROTO_IP one byte. */
-static int read_number(int level, const struct sock_optval *v, int *ret)
+/* An int, or for IPPROTO_IP one byte, or most often nothing: 0. A name that is not known comes before what is wrong with its value. */
+static int read_number(int level, int name, const struct sock_optval *v, int *ret)
 {
+	bool four = level == IPPROTO_IP;
+	const struct row *row = four ? find(ip_rows, ARRAY_SIZE(ip_rows), name) : find(ipv6_rows, ARRAY_SIZE(ipv6_rows), name);
 	unsigned char byte;
 	int r;
 
+	*ret = 0;
+	if (!row && !(four ? name == IP_TOS || name == IP_UNICAST_IF : name == IPV6_V6ONLY || name == IPV6_UNICAST_IF || name == IPV6_ADDRFORM))
+		return -ENOPROTOOPT;
 	if (v->len >= (int)sizeof(*ret))
 		return sock_opt_read(v, ret, sizeof(*ret));
-	if (level != IPPROTO_IP || v->len < 1)
+	if (!four || name == IP_UNICAST_IF || (v->len < 1 && row && (row->what & NOT_EMPTY)))
 		return -EINVAL;
+	if (v->len < 1)
+		return 0;
 	r = sock_opt_read(v, &byte, 1);
 	*ret = byte;
 	return r;
@@ -236,6 +267,7 @@ static int set_ipv6(struct inet_sock *i, struct task *t, int name, int val)
 		return set_row(i, t, r, val);
 	switch (name) {
 	case IPV6_V6ONLY: return set_v6only(i, val);
+	case IPV6_ADDRFORM: return set_form(i, val);
 	case IPV6_UNICAST_IF: return set_unicast_if(i, &i->ip.unicast_if6, val);
 	default: return -ENOPROTOOPT;
 	}
@@ -256,10 +288,12 @@ int inet_setsockopt(struct sock *s, struct task *t, int level, int name, const s
 		return -ENOPROTOOPT;
 	if (level == IPPROTO_IP && name == IP_OPTIONS)
 		return set_ip_options(v);
+	if (level == IPPROTO_IPV6 && v->len >= (int)sizeof(val) && sock_opt_read(v, &val, sizeof(val)) < 0)
+		return -EFAULT; /* whatever the name */
 	r = inet_group_setsockopt(i, level, name, v);
 	if (r != -ENOIOCTLCMD)
 		return r;
-	r = read_number(level, v, &val);
+	r = read_number(level, name, v, &val);
 	if (r < 0)
 		return r;
 	inet_lock(i);
@@ -275,8 +309,6 @@ static int get_ip(struct inet_sock *i, int name, int *ret)
 	const struct row *r = find(ip_rows, ARRAY_SIZE(ip_rows), name);
 
 	if (r) {
-		if ((r->what & ONLY_RAW) && i->sock.type != SOCK_RAW)
-			return -ENOPROTOOPT;
 		*ret = get_row(i, r);
 		return 0;
 	}
@@ -301,6 +333,9 @@ static int get_ipv6(struct inet_sock *i, int name, int *ret)
 	case IPV6_UNICAST_IF: *ret = (int)htonl((uint32_t)i->ip.unicast_if6); return 0;
 	case IPV6_MULTICAST_IF: *ret = i->ip.mc_if6; return 0;
 	case IPV6_MTU: return path_mtu(i, ret);
+	case IPV6_ADDRFORM:
+		*ret = AF_INET6;
+		return !has_form(i) ? -ENOPROTOOPT : inet_is_connected(i) ? 0 : -ENOTCONN;
 	default: return -ENOPROTOOPT;
 	}
 }
@@ -313,7 +348,11 @@ int inet_getsockopt(struct sock *s, struct task *t, int level, int name, struct 
 
 	(void)t;
 	if (level != IPPROTO_IP && !(level == IPPROTO_IPV6 && s->family == AF_INET6))
-		return -ENOPROTOOPT;
+		return s->family == AF_INET ? -EOPNOTSUPP : -ENOPROTOOPT;
+	if (v->len < 0 && level == IPPROTO_IP)
+		return -EINVAL;
+	if (v->len < 0)
+		v->len = INT32_MAX; /* it is unsigned there */
 	if (level == IPPROTO_IP && (name == IP_MULTICAST_IF || name == IP_OPTIONS)) {
 		uint32_t addr;
 

@@ -442,6 +442,7 @@ static int tcp_getname(struct sock *s, bool peer, struct sock_addr *ret)
 }
 
 const struct sock_ops inet_tcp_ops = {
+	.has_peek_off = true,
 	.bind = tcp_bind,
 	.connect = inet_tcp_connect,
 	.accept = tcp_accept,

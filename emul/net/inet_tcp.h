@@ -40,6 +40,7 @@ struct inet_tcp {
 	struct inet_tcp *peer; /* the other end, if it is a socket of ours that is not closed; counted */
 	uint64_t bytes_sent, bytes_received, segs_out, segs_in;
 	int64_t since, last_sent, last_received; /* ns */
+	int64_t stamp;         /* when the last of rq came (CLOCK_REALTIME), noted with SO_TIMESTAMP; 0: not */
 	struct inet_tcp_options opt;
 	/* listening: */
 	struct list accepted;  /* of node: the file's reference is the queue's */

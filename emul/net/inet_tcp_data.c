@@ -91,6 +91,8 @@ void inet_tcp_data_ready(struct inet_tcp *t)
 	uint32_t urg = t->urg == URG_VALID ? EPOLLPRI : 0;
 
 	t->last_received = inet_tcp_now();
+	if (t->inet.sock.opt.timestamp)
+		t->stamp = clock_now(CLOCK_REALTIME);
 	t->segs_in++;
 	if (inet_tcp_readable(t) || urg)
 		sock_wake_rd(&t->inet.sock, EPOLLIN | EPOLLRDNORM | urg);
@@ -540,6 +542,7 @@ ssize_t inet_tcp_recvmsg(struct sock *s, struct task *task, struct sock_msg *m)
 	struct receive rc = { .m = m, .want = uio_left(m->data), .peek = m->flags & MSG_PEEK };
 	ssize_t r;
 	bool wire;
+	int64_t stamp;
 	int inq;
 
 	(void)task;
@@ -566,10 +569,13 @@ ssize_t inet_tcp_recvmsg(struct sock *s, struct task *task, struct sock_msg *m)
 			s->opt.peek_off = rc.peek ? (int)rc.off : MAX(s->opt.peek_off - (int)rc.done, 0);
 	}
 	wire = t->on_wire && inet_tcp_wire_owed(t);
+	stamp = rc.done ? t->stamp : 0;
 	inq = (int)inet_tcp_inq(t);
 	if (!inq && t->done)
 		inq = 1; /* an end of file to be read: tcp_inq_hint() */
 	inet_unlock(&t->inet);
+	if (stamp)
+		sock_put_time(s, stamp, m);
 	if (r >= 0 && t->opt.inq && m->ctl && !(m->flags & MSG_OOB))
 		sock_put_cmsg(m, SOL_TCP, TCP_CM_INQ, &inq, sizeof(inq));
 	if (wire)

@@ -130,6 +130,16 @@ static int set_congestion(struct inet_tcp *t, const struct sock_optval *v)
 	return 0;
 }
 
+/* There are no modules that put themselves between. */
+static int set_ulp(const struct sock_optval *v)
+{
+	char name[CC_NAME_MAX];
+
+	if (v->len < 1)
+		return -EINVAL;
+	return sock_opt_read(v, name, MIN((size_t)v->len, sizeof(name) - 1)) < 0 ? -EFAULT : -ENOENT;
+}
+
 int inet_tcp_setsockopt(struct sock *s, struct task *task, int level, int name, const struct sock_optval *v)
 {
 	struct inet_tcp *t = tcp_of(s);
@@ -141,7 +151,7 @@ int inet_tcp_setsockopt(struct sock *s, struct task *task, int level, int name, 
 	if (name == TCP_CONGESTION)
 		return set_congestion(t, v);
 	if (name == TCP_ULP)
-		return -ENOENT;
+		return set_ulp(v);
 	r = sock_opt_int(v, &val);
 	if (r < 0)
 		return r;
@@ -260,6 +270,8 @@ int inet_tcp_getsockopt(struct sock *s, struct task *task, int level, int name, 
 
 	if (level != SOL_TCP)
 		return inet_getsockopt(s, task, level, name, v);
+	if (v->len < 0)
+		return -EINVAL;
 	if (name == TCP_INFO)
 		return get_info(t, v);
 	if (name == TCP_CONGESTION) {

@@ -178,6 +178,8 @@ static int udp_getsockopt(struct sock *s, struct task *t, int level, int name, s
 
 	if (!own_level(d, level))
 		return inet_getsockopt(s, t, level, name, v);
+	if (v->len < 0)
+		return -EINVAL;
 	field = number(d, name);
 	return field ? sock_opt_write_int(v, *field) : -ENOPROTOOPT;
 }

@@ -518,6 +518,8 @@ static int nl_getsockopt(struct sock *s, struct task *t, int level, int name, st
 
 	if (level != SOL_NETLINK)
 		return -ENOPROTOOPT;
+	if (v->len < 0)
+		return -EINVAL;
 	if (name == NETLINK_LIST_MEMBERSHIPS) {
 		uint64_t groups;
 

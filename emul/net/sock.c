@@ -30,6 +30,8 @@ static void options_init(struct sock_options *o)
 	o->rcvtimeo = o->sndtimeo = INT64_MAX;
 	o->max_pacing_rate = UINT64_MAX;
 	o->passrights = true;
+	o->txrehash = 1;
+	o->busy_poll_budget = 8;
 }
 
 static _Atomic unsigned nsocks;
@@ -67,7 +69,8 @@ void sock_inherit_options(struct sock *child, const struct sock *listener)
 	COPY(debug), COPY(reuseaddr), COPY(reuseport), COPY(keepalive), COPY(dontroute), COPY(broadcast), COPY(oobinline);
 	COPY(no_check), COPY(passcred), COPY(passsec), COPY(passpidfd), COPY(passrights);
 	COPY(timestamp), COPY(timestamp_ns), COPY(timestamp_new), COPY(rxq_ovfl), COPY(wifi_status), COPY(nofcs);
-	COPY(select_err_queue), COPY(zerocopy), COPY(sndbuf_locked), COPY(rcvbuf_locked);
+	COPY(select_err_queue), COPY(zerocopy), COPY(filter_locked), COPY(prefer_busy_poll), COPY(busy_poll_budget), COPY(txrehash);
+	COPY(sndbuf_locked), COPY(rcvbuf_locked);
 #undef COPY
 }
 

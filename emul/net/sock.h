@@ -67,6 +67,8 @@ const struct cmsghdr *sock_cmsg_next(const struct sock_msg *m, const struct cmsg
 static inline size_t sock_cmsg_datalen(const struct cmsghdr *c) { return c->cmsg_len - CMSG_LEN(0); }
 /* put_cmsg(): appends one, cut to the caller's room (MSG_CTRUNC). */
 void sock_put_cmsg(struct sock_msg *m, int level, int type, const void *data, size_t size);
+/* SO_TIMESTAMP and kin: when it came (ns of CLOCK_REALTIME), if s wants to know. */
+void sock_put_time(struct sock *s, int64_t stamp, struct sock_msg *m);
 /* SCM_RIGHTS: as many descriptors as fit and t may have; MSG_CTRUNC for the rest. The files' references stay the caller's. */
 void sock_put_files(struct sock_msg *m, struct task *t, struct file *const *files, unsigned n);
 /* The guest has its copy: the descriptors open. Or it could not be written: they are given back. */
@@ -75,7 +77,7 @@ void sock_control_abort(struct sock_control *c, struct task *t);
 
 /* --- option values ----------------------------------------------------------------------------------------- */
 
-/* The value of one set/getsockopt: in guest memory, or the VMM's own if gm is NULL. len >= 0. */
+/* The value of one set/getsockopt: in guest memory, or the VMM's own if gm is NULL. len >= 0, but of getsockopt before the level is known. */
 struct sock_optval { struct guest_mem *gm; uint64_t addr; int len; };
 int sock_opt_read(const struct sock_optval *v, void *dst, size_t n);      /* the first n bytes, n <= len: 0, -EFAULT */
 int sock_opt_int(const struct sock_optval *v, int *ret);                  /* -EINVAL: shorter than an int; -EFAULT */
@@ -117,21 +119,22 @@ enum { SOCK_SHUT_RD = 1, SOCK_SHUT_WR = 2, SOCK_SHUT_BOTH = 3 }; /* bits of sock
 
 /* SOL_SOCKET. Written by sockopt.c, read by anyone at any time. Buffer sizes are the doubled ones, as getsockopt shows them. */
 struct sock_options {
-	_Atomic int sndbuf, rcvbuf, rcvlowat, priority, mark, peek_off /* -1: off */, busy_poll, incoming_cpu, bound_if;
+	_Atomic int sndbuf, rcvbuf, rcvlowat, priority, mark, peek_off /* -1: off */, busy_poll, busy_poll_budget, incoming_cpu, bound_if, txrehash;
 	_Atomic int64_t rcvtimeo, sndtimeo; /* ns; INT64_MAX: none; 0: at once */
 	_Atomic int linger;                 /* seconds; -1: off */
 	_Atomic uint64_t max_pacing_rate;
 	_Atomic int timestamping;           /* SOF_TIMESTAMPING_* */
 	_Atomic bool debug, reuseaddr, reuseport, keepalive, dontroute, broadcast, oobinline, no_check, passcred, passsec, passpidfd,
 		passrights, timestamp, timestamp_ns, timestamp_new, rxq_ovfl, wifi_status, nofcs, select_err_queue, zerocopy,
-		sndbuf_locked, rcvbuf_locked;
+		sndbuf_locked, rcvbuf_locked, filter_locked, prefer_busy_poll;
 };
 
 struct sock {
 	struct file file;
 	struct ref ref;
 	const struct sock_ops *ops;  /* constant, as: */
-	int family, type, protocol;
+	_Atomic int family;          /* IPV6_ADDRFORM may change it, once */
+	int type, protocol;
 	uid_t uid;                   /* of its maker: st_uid, /proc/net */
 	gid_t gid;
 	struct mutex lock;           /* the family's state; what it guards is said there */

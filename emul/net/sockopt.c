@@ -25,6 +25,21 @@
 #define SO_TIMESTAMPNS_NEW 64
 #define SO_TIMESTAMPING_NEW 65
 #endif
+#ifndef SO_PREFER_BUSY_POLL
+#define SO_PREFER_BUSY_POLL 69
+#define SO_BUSY_POLL_BUDGET 70
+#endif
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72
+#endif
+#ifndef SO_RESERVE_MEM
+#define SO_RESERVE_MEM 73
+#endif
+#ifndef SO_TXREHASH
+#define SO_TXREHASH 74
+#endif
+#define SNDBUF_LOCKED 1
+#define RCVBUF_LOCKED 2
 #define SOF_TIMESTAMPING_KNOWN 0x3ffff
 
 /* --- values ---------------------------------------------------------------------------------------------- */
@@ -71,6 +86,9 @@ static const struct { int name; size_t off; } flags[] = {
 	{ SO_PASSPIDFD, offsetof(struct sock_options, passpidfd) },
 	{ SO_PASSRIGHTS, offsetof(struct sock_options, passrights) },
 	{ SO_ZEROCOPY, offsetof(struct sock_options, zerocopy) },
+	{ SO_PASSSEC, offsetof(struct sock_options, passsec) },
+	{ SO_LOCK_FILTER, offsetof(struct sock_options, filter_locked) },
+	{ SO_PREFER_BUSY_POLL, offsetof(struct sock_options, prefer_busy_poll) },
 };
 
 static _Atomic bool *flag_of(struct sock *s, int name)
@@ -100,6 +118,9 @@ static int flag_allowed(struct sock *s, struct task *t, int name, int val)
 	case SO_PASSCRED: return s->family == AF_UNIX || s->family == AF_NETLINK ? 0 : -EOPNOTSUPP;
 	case SO_PASSPIDFD:
 	case SO_PASSRIGHTS: return s->family == AF_UNIX ? 0 : -EOPNOTSUPP;
+	case SO_PASSSEC: return is_inet(s) ? -EOPNOTSUPP : 0;
+	case SO_LOCK_FILTER: return s->opt.filter_locked && !val ? -EPERM : 0;
+	case SO_PREFER_BUSY_POLL: return val && !capable(t, CAP_NET_ADMIN) ? -EPERM : 0;
 	case SO_ZEROCOPY: return !is_inet(s) ? -EOPNOTSUPP : val < 0 || val > 1 ? -EINVAL : 0;
 	default: return 0;
 	}
@@ -271,9 +292,38 @@ static int set_privileged(struct sock *s, struct task *t, int name, int val)
 			return -EPERM;
 		s->opt.busy_poll = val;
 		return 0;
+	case SO_BUSY_POLL_BUDGET:
+		if (val > s->opt.busy_poll_budget && !net_admin)
+			return -EPERM;
+		if (val < 0 || val > UINT16_MAX)
+			return -EINVAL;
+		s->opt.busy_poll_budget = val;
+		return 0;
+	case SO_RESERVE_MEM: return -EOPNOTSUPP; /* as without a memory cgroup */
 	default:
 		return -ENOPROTOOPT;
 	}
+}
+
+/* Linux's transmit hash: there are no queues to choose from, the value is what is kept. */
+static int set_txrehash(struct sock *s, int val)
+{
+	if (s->type != SOCK_STREAM || !is_inet(s))
+		return -EOPNOTSUPP;
+	if (val < -1 || val > 1)
+		return -EINVAL;
+	s->opt.txrehash = val == -1 ? 1 : val;
+	return 0;
+}
+
+/* Locked sizes do not grow by themselves; ours never do. */
+static int set_buf_lock(struct sock *s, int val)
+{
+	if (val & ~(SNDBUF_LOCKED | RCVBUF_LOCKED))
+		return -EINVAL;
+	s->opt.sndbuf_locked = val & SNDBUF_LOCKED;
+	s->opt.rcvbuf_locked = val & RCVBUF_LOCKED;
+	return 0;
 }
 
 static int set_number(struct sock *s, struct task *t, int name, int val)
@@ -313,6 +363,12 @@ static int set_number(struct sock *s, struct task *t, int name, int val)
 		return 0;
 	case SO_BINDTOIFINDEX:
 		return bind_to_index(s, val);
+	case SO_DETACH_FILTER:
+		return -ENOENT; /* none can be attached */
+	case SO_BUF_LOCK: return set_buf_lock(s, val);
+	case SO_TXREHASH: return set_txrehash(s, val);
+	case SO_CNX_ADVICE:
+		return 0; /* a hint that the route is bad: there is one */
 	case SO_BSDCOMPAT:
 		return 0; /* obsolete: Linux takes it and does nothing */
 	default:
@@ -371,6 +427,10 @@ static int get_number(struct sock *s, int name, int *ret)
 	case SO_TIMESTAMPNS_NEW: *ret = get_timestamp(s, name); return 0;
 	case SO_BINDTOIFINDEX: *ret = s->opt.bound_if; return 0;
 	case SO_BSDCOMPAT: *ret = 0; return 0;
+	case SO_INCOMING_NAPI_ID: *ret = 0; return 0;
+	case SO_RESERVE_MEM: *ret = 0; return 0;
+	case SO_BUF_LOCK: *ret = (s->opt.sndbuf_locked ? SNDBUF_LOCKED : 0) | (s->opt.rcvbuf_locked ? RCVBUF_LOCKED : 0); return 0;
+	case SO_TXREHASH: *ret = s->opt.txrehash; return s->type == SOCK_STREAM && is_inet(s) ? 0 : -EOPNOTSUPP;
 	case SO_ACCEPTCONN: *ret = 0; return 0; /* families that listen answer it */
 	case SO_PEEK_OFF: *ret = s->opt.peek_off; return s->ops->has_peek_off ? 0 : -EOPNOTSUPP;
 	default: return -ENOPROTOOPT;
@@ -384,6 +444,14 @@ static int get_peername(struct sock *s, struct sock_optval *v)
 	if (!s->ops->getname || s->ops->getname(s, true, &a) < 0)
 		return -ENOTCONN;
 	return a.len < v->len ? -EINVAL : sock_opt_write(v, &a.ss, (size_t)a.len);
+}
+
+/* Of who has no peer with a name in that sense; families that know more answer themselves. */
+static int get_no_peercred(struct sock_optval *v)
+{
+	struct ucred none = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
+
+	return sock_opt_write(v, &none, sizeof(none));
 }
 
 static int get_cookie(struct sock *s, struct sock_optval *v)
@@ -414,9 +482,9 @@ int sock_get_option(struct sock *s, struct task *t, int name, struct sock_optval
 	int val, r;
 
 	if (flag) {
-		bool only_unix = name == SO_PASSCRED || name == SO_PASSPIDFD || name == SO_PASSRIGHTS;
+		bool asks = name == SO_PASSCRED || name == SO_PASSPIDFD || name == SO_PASSRIGHTS || name == SO_PASSSEC;
 
-		r = only_unix ? flag_allowed(s, t, name, 0) : 0;
+		r = asks ? flag_allowed(s, t, name, 0) : 0;
 		return r < 0 ? r : sock_opt_write_int(v, *flag);
 	}
 	switch (name) {
@@ -430,6 +498,9 @@ int sock_get_option(struct sock *s, struct task *t, int name, struct sock_optval
 	case SO_BINDTODEVICE: return get_device(s, v);
 	case SO_PEERNAME: return get_peername(s, v);
 	case SO_COOKIE: return get_cookie(s, v);
+	case SO_PEERCRED: return get_no_peercred(v);
+	case SO_PEERPIDFD: return -ENODATA;
+	case SO_GET_FILTER: return sock_opt_write(v, "", 0); /* none can be attached */
 	case SO_MAX_PACING_RATE: return get_pacing_rate(s, v);
 	default: break;
 	}
@@ -456,6 +527,8 @@ int sock_getsockopt(struct sock *s, struct task *t, int level, int name, struct 
 
 	if (level != SOL_SOCKET)
 		return s->ops->getsockopt ? s->ops->getsockopt(s, t, level, name, v) : -EOPNOTSUPP;
+	if (v->len < 0)
+		return -EINVAL;
 	if (s->ops->get_common)
 		r = s->ops->get_common(s, t, name, v);
 	return r == -ENOIOCTLCMD ? sock_get_option(s, t, name, v) : r;

@@ -284,8 +284,6 @@ long sys_getsockopt(struct task *t, const struct sysargs *a)
 		r = guest_read(t->mm, &v.len, arg_gva(a, 4));
 	if (r < 0)
 		return r;
-	if (v.len < 0)
-		return -EINVAL;
 	r = sock_getsockopt(s, t, arg_int(a, 1), arg_int(a, 2), &v);
 	if (r < 0 && r != -ERANGE)
 		return r;
