@@ -67,6 +67,12 @@ static void event_done(void)
 	mutex_unlock(&loop.lock);
 }
 
+static void callback_done(void)
+{
+	if (wait_unlocked_hook)
+		wait_unlocked_hook();
+}
+
 static void on_events(uv_poll_t *p, int status, int events)
 {
 	(void)p, (void)status, (void)events;
@@ -77,6 +83,7 @@ static void on_events(uv_poll_t *p, int status, int events)
 		if (!w)
 			return;
 		w->ready(w, ev);
+		callback_done();
 		event_done();
 	}
 }
@@ -96,8 +103,10 @@ static void on_async(uv_async_t *a)
 		struct work *w = list_first(&todo, struct work, node);
 
 		list_del(&w->node);
-		if (!stopping)
+		if (!stopping) {
 			w->fn(w->arg);
+			callback_done();
+		}
 		free(w);
 	}
 	if (stopping)

@@ -22,6 +22,7 @@
 enum { ASLEEP_NO = 0, WOKEN = 1, ASLEEP = 2 };
 
 void (*wait_kick_hook)(void);
+void (*wait_unlocked_hook)(void);
 
 static _Thread_local struct waiter *bound;
 static _Thread_local struct waiter own; /* of threads that bound none */
@@ -320,6 +321,8 @@ static int sleep_on(struct waitq *wq, struct mutex *lock, struct deadline d, boo
 	waiter_prepare(s.waiter);
 	waitq_add(wq, &s.entry);
 	mutex_unlock(lock);
+	if (interruptible && wait_unlocked_hook)
+		wait_unlocked_hook();
 	r = block(s.waiter, d, interruptible);
 	waitq_del(&s.entry);
 	/* A caller further out that had queued itself elsewhere must look again: its wake-up may have gone to us. */

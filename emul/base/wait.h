@@ -77,6 +77,12 @@ extern void (*wait_kick_hook)(void);
  */
 int host_wait(int fd, short events, struct deadline d);
 
+/*
+ * This thread holds no lock: what it could not do under one is done now (emul/vfs/async.c). Before it sleeps on a queue, and
+ * after a callback of the reactor. Set before threads start; NULL: nothing is ever put off.
+ */
+extern void (*wait_unlocked_hook)(void);
+
 struct waitq {
 	struct mutex lock;
 	struct list entries;  /* lock: of waitq_entry.node; ordinary ones first, then exclusive ones in order of arrival */

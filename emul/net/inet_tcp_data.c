@@ -160,7 +160,7 @@ static void mark_urgent(struct inet_tcp *p)
 	p->urg = URG_VALID;
 	p->urg_seq = p->rseq + p->rq.len - 1;
 	p->urg_byte = *last;
-	sock_urgent_note(&p->inet.sock);
+	sock_urgent(&p->inet.sock);
 }
 
 /* Copies one piece into q's *ret_at, without the lock, for byteq_commit(). Bytes, -EFAULT, -ENOMEM. */

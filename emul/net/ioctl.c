@@ -146,7 +146,7 @@ static long refuse_change(void)
 	return -EPERM; /* interfaces are configured when the instance starts */
 }
 
-/* --- owner of SIGIO: remembered and told, not sent ---------------------------------------------------------------- */
+/* --- owner of SIGIO ----------------------------------------------------------------------------------------------- */
 
 static long get_owner(struct file *f, gva_t arg, const struct ioctl_ctx *c)
 {

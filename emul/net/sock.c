@@ -95,7 +95,6 @@ static void sock_file_release(struct file *f)
 	if (s->ops->release)
 		s->ops->release(s);
 	sock_put(s);
-	sock_async_flush();
 }
 
 /* --- making ---------------------------------------------------------------------------------------------------- */
@@ -154,69 +153,16 @@ int sock_sleep(struct waitq *wq, struct mutex *lock, const struct sock_wait *w)
 	return r == -ERESTARTSYS && w->timed ? -EINTR : r;
 }
 
-/* --- signals (O_ASYNC) ------------------------------------------------------------------------------------------------ */
-
-static _Thread_local struct { struct sock *s; int code; bool urgent; } noted[4]; /* counted; code 0: none */
-static _Thread_local unsigned nnoted;
-
-static void note(struct sock *s, int code, bool urgent)
-{
-	unsigned i = 0;
-
-	while (i < nnoted && noted[i].s != s)
-		i++;
-	if (i == ARRAY_SIZE(noted))
-		return;
-	if (i == nnoted) {
-		noted[nnoted++].s = sock_get(s);
-		noted[i].code = 0;
-		noted[i].urgent = false;
-	}
-	if (!noted[i].code)
-		noted[i].code = code;
-	noted[i].urgent |= urgent;
-}
-
-void sock_async_note(struct sock *s, uint32_t events)
-{
-	if (events & (EPOLLIN | EPOLLOUT))
-		note(s, events & EPOLLIN ? POLL_IN : POLL_OUT, false);
-}
-
-void sock_urgent_note(struct sock *s)
-{
-	note(s, 0, true);
-}
-
-void sock_async_flush(void)
-{
-	while (nnoted) {
-		struct sock *s = noted[--nnoted].s;
-
-		if (noted[nnoted].urgent)
-			sigurg_send(&s->file);
-		if (noted[nnoted].code)
-			sigio_send(&s->file, noted[nnoted].code);
-		sock_put(s);
-	}
-}
-
 /* --- as a file ------------------------------------------------------------------------------------------------------ */
 
 ssize_t sock_sendmsg(struct sock *s, struct task *t, struct sock_msg *m)
 {
-	ssize_t r = s->ops->sendmsg ? s->ops->sendmsg(s, t, m) : -EOPNOTSUPP;
-
-	sock_async_flush();
-	return r;
+	return s->ops->sendmsg ? s->ops->sendmsg(s, t, m) : -EOPNOTSUPP;
 }
 
 ssize_t sock_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 {
-	ssize_t r = s->ops->recvmsg ? s->ops->recvmsg(s, t, m) : -EOPNOTSUPP;
-
-	sock_async_flush();
-	return r;
+	return s->ops->recvmsg ? s->ops->recvmsg(s, t, m) : -EOPNOTSUPP;
 }
 
 static unsigned dontwait(struct file *f)
@@ -261,11 +207,6 @@ static int sock_stat(struct file *f, unsigned mask, struct statx *ret)
 	return 0;
 }
 
-static bool sock_can_async(struct file *f)
-{
-	return sock_of(f)->ops->has_async;
-}
-
 static void sock_describe(struct file *f, char *buf, size_t size)
 {
 	snprintf(buf, size, "socket:[%llu]", (unsigned long long)f->anon_ino);
@@ -298,7 +239,7 @@ const struct file_ops sock_file_ops = {
 	.poll = sock_poll,
 	.ioctl = sock_ioctl,
 	.stat = sock_stat,
-	.can_async = sock_can_async,
+	.start_async = file_always_async,
 	.describe = sock_describe,
 	.deliver = sock_deliver,
 	.splice_nonblock = sock_splice_nonblock,

@@ -90,7 +90,6 @@ static inline int sock_opt_write_int(struct sock_optval *v, int val) { return so
  * and for ioctl "not mine". t is the calling task, which may be NULL in a test. */
 struct sock_ops {
 	bool has_peek_off; /* SO_PEEK_OFF means something */
-	bool has_async;    /* O_ASYNC: all that wakes happens in calls */
 	int (*bind)(struct sock *s, struct task *t, const struct sock_addr *a);
 	int (*connect)(struct sock *s, struct task *t, const struct sock_addr *a); /* nonblock: file_nonblock(&s->file) */
 	int (*socketpair)(struct sock *a, struct sock *b, struct task *t); /* two new ones */
@@ -172,14 +171,16 @@ struct sock_wait sock_wait_wr(struct sock *s, bool nonblock); /* SO_SNDTIMEO */
 int sock_sleep(struct waitq *wq, struct mutex *lock, const struct sock_wait *w) REQUIRES(*lock);
 /* This thread may sleep: if not, a call that might have to wait half-way must not begin. */
 static inline bool sock_may_sleep(void) { return waiter_current()->may_sleep; }
-/* O_ASYNC: a signal to the file's owner, when the call on this thread has dropped its locks (sock_async_flush()). */
-void sock_async_note(struct sock *s, uint32_t events);
-void sock_async_flush(void);
-void sock_urgent_note(struct sock *s); /* SIGURG to the owner, at the same time */
 static inline void sock_async(struct sock *s, uint32_t events)
 {
-	if (file_flags(&s->file) & O_ASYNC)
-		sock_async_note(s, events);
+	if (events & (EPOLLIN | EPOLLOUT))
+		file_async(&s->file, events & EPOLLIN ? POLL_IN : POLL_OUT);
+}
+/* Urgent data came in: sk_send_sigurg(). */
+static inline void sock_urgent(struct sock *s)
+{
+	file_note(&s->file, FILE_URGENT);
+	file_async(&s->file, POLL_PRI);
 }
 static inline void sock_wake_rd(struct sock *s, uint32_t events)
 {

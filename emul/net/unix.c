@@ -387,7 +387,6 @@ static int unix_get_common(struct sock *s, struct task *t, int name, struct sock
 
 #define COMMON                             \
 	.has_peek_off = true,              \
-	.has_async = true,                 \
 	.bind = unix_bind,                 \
 	.socketpair = unix_socketpair,     \
 	.getname = unix_getname,           \

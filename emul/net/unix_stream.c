@@ -124,7 +124,7 @@ static int fill_chunk(struct uio *from, size_t n, struct unix_scm *scm, struct u
 static void mark_urgent(struct unix_sock *peer, struct unix_buf *b) REQUIRES(peer->sk.lock)
 {
 	peer->oob = b;
-	sock_urgent_note(&peer->sk);
+	sock_urgent(&peer->sk);
 	sock_wake_rd(&peer->sk, EPOLLPRI);
 }
 

@@ -383,6 +383,7 @@ void task_teardown(struct task *t)
 	}
 	usage_mm_gone(t);
 	task_drop_resources(t);
+	file_async_flush();
 
 	mutex_lock(&tasks_lock);
 	trace_let_go_locked(t);

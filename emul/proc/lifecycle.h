@@ -71,6 +71,7 @@ void proc_signal_kernel(struct proc *p, int sig);
 void pgrp_check_orphaned_locked(struct proc *child, struct proc *dying); /* SIGHUP, SIGCONT to stopped jobs that lose their shell */
 
 /* --- ctty.c; tasks_lock held ------------------------------------------------------------------------------------ */
+void sigio_boot(void);                           /* no lock held; before the first task */
 void ctty_boot(void);                            /* no lock held; before the first task */
 void ctty_inherit_locked(struct proc *child, struct proc *parent);
 void ctty_drop_locked(struct proc *p);           /* setsid */

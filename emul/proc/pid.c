@@ -80,6 +80,7 @@ int tasks_boot(struct instance_env *env)
 	kmem_boot(env->memory_limit);
 	ipc_boot();
 	ctty_boot();
+	sigio_boot();
 	return make_init(env);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* SIGIO, or what F_SETSIG says: a file with O_ASYNC tells its owner that it is ready. fs/fcntl.c, send_sigio(). */
+/* SIGIO, or what F_SETSIG says, and SIGURG: events of files for their owners (emul/vfs/async.c). fs/fcntl.c, send_sigio(). */
 #include <poll.h>
 
 #include "emul/base/err.h"
-#include "emul/proc/task.h"
+#include "emul/proc/lifecycle.h"
+#include "emul/vfs/hooks.h"
 
 struct owner { int type; pid_t pid; int sig, fd; uid_t uid, euid; };
 
@@ -15,21 +16,29 @@ static bool may(const struct owner *o, struct task *t)
 	return c && (o->euid == 0 || o->euid == c->suid || o->euid == c->uid || o->uid == c->suid || o->uid == c->uid);
 }
 
-static void send_proc(const struct owner *o, struct proc *p, int sig, const siginfo_t *info)
+/* To p, or to one task of it. A signal that finds no room in the queue of its kind becomes SIGIO, as on Linux. */
+static void send_to(const struct owner *o, struct proc *p, struct task *one, const siginfo_t *info)
 {
-	AUTO(task) t = task_find(p->pid);
+	static const siginfo_t plain = { .si_signo = SIGIO, .si_code = SI_KERNEL };
+	AUTO(task) t = one ? task_get(one) : task_find(p->pid);
+	int r;
 
-	if (t && may(o, t))
-		signal_send_proc(p, sig, info);
+	if (!t || !may(o, t))
+		return;
+	r = one ? signal_send_task(t, info->si_signo, info) : signal_send_proc(p, info->si_signo, info);
+	if (r == -EAGAIN && one)
+		signal_send_task(t, SIGIO, &plain);
+	else if (r == -EAGAIN)
+		signal_send_proc(p, SIGIO, &plain);
 }
 
-static void send_group(const struct owner *o, int sig, const siginfo_t *info)
+static void send_group(const struct owner *o, const siginfo_t *info)
 {
 	struct proc *p;
 
 	for (pid_t pid = 1; (p = proc_next(&pid)); pid++) {
 		if (p->pgid == o->pid)
-			send_proc(o, p, sig, info);
+			send_to(o, p, NULL, info);
 		proc_put(p);
 	}
 }
@@ -47,42 +56,52 @@ static struct owner owner_of(struct file *f)
 static void send_to_owner(const struct owner *o, const siginfo_t *info)
 {
 	if (o->type == F_OWNER_PGRP) {
-		send_group(o, info->si_signo, info);
+		send_group(o, info);
 	} else if (o->type == F_OWNER_TID) {
 		AUTO(task) t = task_find(o->pid);
 
-		if (t && may(o, t))
-			signal_send_task(t, info->si_signo, info);
+		if (t)
+			send_to(o, t->proc, t, info);
 	} else {
 		AUTO(proc) p = proc_find(o->pid);
 
 		if (p)
-			send_proc(o, p, info->si_signo, info);
+			send_to(o, p, NULL, info);
 	}
 }
 
-void sigio_send(struct file *f, int code)
+/* These have codes of their own, which POLL_* would be taken for. */
+static bool has_own_codes(int sig)
 {
-	static const long bands[] = { [POLL_IN] = POLLIN | POLLRDNORM, [POLL_OUT] = POLLOUT | POLLWRNORM | POLLWRBAND };
+	return sig == SIGILL || sig == SIGFPE || sig == SIGSEGV || sig == SIGBUS || sig == SIGTRAP || sig == SIGCHLD || sig == SIGSYS;
+}
+
+static void send_event(struct file *f, int code)
+{
+	static const long bands[] = {
+		[POLL_IN] = POLLIN | POLLRDNORM,
+		[POLL_OUT] = POLLOUT | POLLWRNORM | POLLWRBAND,
+		[POLL_MSG] = POLLIN | POLLRDNORM | POLLMSG,
+		[POLL_ERR] = POLLERR,
+		[POLL_PRI] = POLLPRI | POLLRDBAND,
+		[POLL_HUP] = POLLHUP | POLLERR,
+	};
 	siginfo_t info = { .si_code = SI_KERNEL };
 	struct owner o = owner_of(f);
 
 	if (!o.pid)
 		return;
-	info.si_signo = o.sig ? o.sig : SIGIO;
-	if (o.sig) {
-		info.si_code = code;
+	info.si_signo = code == FILE_URGENT ? SIGURG : o.sig ? o.sig : SIGIO;
+	if (o.sig && code != FILE_URGENT) {
+		info.si_code = has_own_codes(o.sig) ? SI_SIGIO : code;
 		info.si_band = bands[code];
 		info.si_fd = o.fd;
 	}
 	send_to_owner(&o, &info);
 }
 
-void sigurg_send(struct file *f)
+void sigio_boot(void)
 {
-	siginfo_t info = { .si_signo = SIGURG, .si_code = SI_KERNEL };
-	struct owner o = owner_of(f);
-
-	if (o.pid)
-		send_to_owner(&o, &info);
+	file_signal_hook = send_event;
+	wait_unlocked_hook = file_async_send;
 }

@@ -47,11 +47,6 @@ int signal_may_send(struct task *from, struct proc *to, int sig);  /* 0, -EPERM 
 /* To every process of a group (terminals). 0, -ESRCH. */
 int signal_send_group(pid_t pgid, int sig, const siginfo_t *info);
 
-/* SIGIO or F_SETSIG's signal to the owner of a file, if it has one. code: POLL_IN, POLL_OUT. No lock held. */
-struct file;
-void sigio_send(struct file *f, int code);
-void sigurg_send(struct file *f); /* SIGURG: urgent data */
-
 /* --- masks and waiting. The new mask never has KILL and STOP --- */
 void signal_set_mask(struct task *t, sigmask_t mask);
 sigmask_t signal_mask(struct task *t);

@@ -28,6 +28,15 @@ static long call_missing(struct task *t, const struct sysargs *a)
 
 static const struct syscall_desc missing = { "", call_missing, SUPPORT_NONE, "", NOBLOCK, { HEX, HEX, HEX, HEX, HEX, HEX } };
 
+/* What the call did may be events for others: they hear of it before it returns. */
+static inline long call_row(struct task *t, const struct syscall_desc *d, const struct sysargs *a)
+{
+	long r = d->fn(t, a);
+
+	file_async_flush();
+	return r;
+}
+
 static long call_watched(struct task *t, unsigned long nr, const struct syscall_desc *d, const struct sysargs *a)
 {
 	uint64_t start;
@@ -36,7 +45,7 @@ static long call_watched(struct task *t, unsigned long nr, const struct syscall_
 	if (strace_on)
 		strace_enter(t, nr, d, a);
 	start = t->call_start_ns = stats_on ? (uint64_t)clock_now(CLOCK_MONOTONIC) : 0;
-	r = d->fn(t, a);
+	r = call_row(t, d, a);
 	if (stats_on)
 		stats_call(nr, r, (uint64_t)clock_now(CLOCK_MONOTONIC) - start);
 	if (strace_on)
@@ -71,5 +80,5 @@ long syscall_dispatch(struct task *t, unsigned long nr, const struct sysargs *a)
 	}
 	if (__builtin_expect(strace_on || stats_on, 0))
 		return call_watched(t, nr, d, a);
-	return d->fn(t, a);
+	return call_row(t, d, a);
 }

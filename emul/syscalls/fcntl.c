@@ -41,14 +41,41 @@ static bool owns_file(struct task *t, struct file *f)
 
 static long set_flags(struct task *t, struct file *f, int fd, unsigned flags)
 {
+	long r;
+
 	if ((flags & ~file_flags(f) & O_NOATIME) && !owns_file(t, f))
 		return -EPERM;
-	if (flags & O_ASYNC) { /* signals name the descriptor that asked for them */
-		mutex_lock(&f->own_lock);
-		f->own.fd = fd;
-		mutex_unlock(&f->own_lock);
+	r = file_set_flags(f, flags);
+	if (r == 0 && f->ops->start_async)
+		r = fd_set_async(t, f, fd, flags & O_ASYNC);
+	return r;
+}
+
+/* __tty_fasync() */
+static void default_owner(struct task *t, struct file *f)
+{
+	pid_t group = f->ops->async_group(f);
+
+	mutex_lock(&f->own_lock);
+	if (!f->own.pid) {
+		f->own.type = group ? F_OWNER_PGRP : F_OWNER_PID;
+		f->own.pid = group ? group : t->proc->pid;
+		f->own.uid = t->fsc.cred->uid;
+		f->own.euid = t->fsc.cred->euid;
 	}
-	return file_set_flags(f, flags);
+	mutex_unlock(&f->own_lock);
+}
+
+long fd_set_async(struct task *t, struct file *f, int fd, bool on)
+{
+	long r;
+
+	if (on == !!(file_flags(f) & O_ASYNC))
+		return 0;
+	r = file_set_async(f, fd, on);
+	if (r == 0 && on && f->ops->async_group)
+		default_owner(t, f);
+	return r;
 }
 
 /* --- who gets SIGIO -------------------------------------------------------------- */

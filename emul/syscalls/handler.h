@@ -42,6 +42,8 @@ static inline unsigned walk_of(int atflags)
 struct file *fd_file(struct task *t, int fd);
 /* The path of an open file (reference); false: it has none. */
 bool file_path(struct file *f, struct path *ret);
+/* O_ASYNC of f, by descriptor fd: fcntl(F_SETFL), ioctl(FIOASYNC). -ENOTTY: f has none. */
+long fd_set_async(struct task *t, struct file *f, int fd, bool on);
 /* A new descriptor for f. Consumes f. */
 int fd_install(struct task *t, struct file *f, bool cloexec);
 /* t's own copy of its descriptor table, without those >= up_to. 0, -ENOMEM. */

@@ -15,20 +15,13 @@ static long set_nonblock(struct task *t, struct file *f, gva_t at)
 	return file_set_flags(f, on ? flags | O_NONBLOCK : flags & ~(unsigned)O_NONBLOCK);
 }
 
-/* What sends no SIGIO can only be told not to. */
 static long set_async(struct task *t, struct file *f, int fd, gva_t at)
 {
-	unsigned flags = file_flags(f);
 	int on;
 
 	if (guest_read(t->mm, &on, at) < 0)
 		return -EFAULT;
-	if (!f->ops->can_async || !f->ops->can_async(f))
-		return on ? -ENOTTY : 0;
-	mutex_lock(&f->own_lock);
-	f->own.fd = fd;
-	mutex_unlock(&f->own_lock);
-	return file_set_flags(f, on ? flags | O_ASYNC : flags & ~(unsigned)O_ASYNC);
+	return fd_set_async(t, f, fd, on);
 }
 
 static long space_taken(struct task *t, struct file *f, gva_t at)

@@ -119,6 +119,7 @@ static enum served serve(void *task, uint64_t nr, const uint64_t args[6], long *
 		s = serve_return(t);
 	} else {
 		r = syscall_table[nr].fn ? syscall_table[nr].fn(t, &a) : -ENOSYS;
+		file_async_flush();
 		/* It would sleep, or go on after a signal: on its own thread. */
 		s = r == -EWOULDSLEEP || (r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK) ? SERVED_REFUSED : served(t, registers);
 	}

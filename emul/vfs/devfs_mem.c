@@ -135,7 +135,7 @@ static const struct file_ops full_ops = {
 	.name = "full", .read = zero_read, .write = full_write, .lseek = stay_at_0, .release = release,
 };
 static const struct file_ops random_ops = {
-	.name = "random", .read = random_read, .write = random_write, .lseek = no_move, .ioctl = random_ioctl, .release = release,
+	.name = "random", .read = random_read, .write = random_write, .lseek = no_move, .ioctl = random_ioctl, .start_async = file_always_async, .release = release,
 };
 
 static const struct { unsigned minor; const struct file_ops *ops; } memory_devices[] = {

@@ -37,7 +37,7 @@ static int open_locked(struct fifo *p, unsigned flags, struct file **ret) REQUIR
 	r = pipe_buffers_locked(p);
 	if (r < 0)
 		return r;
-	*ret = pipe_end_new_locked(p, flags & (O_ACCMODE | O_NONBLOCK | O_DIRECT | O_APPEND));
+	*ret = pipe_end_new_locked(p, flags & (O_ACCMODE | O_NONBLOCK | O_DIRECT | O_APPEND | O_ASYNC));
 	if (!*ret)
 		return -ENOMEM;
 	if (mode != O_WRONLY && p->readers == 1)

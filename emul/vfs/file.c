@@ -257,18 +257,18 @@ mode_t file_mode(struct file *f)
 
 int file_set_flags(struct file *f, unsigned flags)
 {
-	unsigned old = file_flags(f), now, mask = SETFL_MASK | (f->ops->can_async && f->ops->can_async(f) ? O_ASYNC : 0);
+	unsigned old = file_flags(f), now;
 	int r;
 
 	/* Linux's setfl(): pipes are the files without a position that know O_DIRECT (as packets) */
 	if ((flags & ~old & O_DIRECT) && !f->seekable && !file_is_pipe(f))
 		return -EINVAL;
-	now = (flags & mask) | (old & ~mask);
+	now = (flags & SETFL_MASK) | (old & ~SETFL_MASK);
 	r = f->ops->set_flags ? f->ops->set_flags(f, now) : 0;
 	if (r < 0)
 		return r;
 	while (!atomic_compare_exchange_weak(&f->flags, &old, now))
-		now = (flags & mask) | (old & ~mask);
+		now = (flags & SETFL_MASK) | (old & ~SETFL_MASK);
 	return 0;
 }
 

@@ -57,7 +57,8 @@ struct file_ops {
 	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len);
 	int (*flush)(struct file *f, void *owner);             /* at each close(2) of a descriptor */
 	int (*set_flags)(struct file *f, unsigned flags);      /* F_SETFL is about to change flags; NULL: fine */
-	bool (*can_async)(struct file *f);                     /* O_ASYNC has an effect; NULL: it does not stick */
+	int (*start_async)(struct file *f);                    /* O_ASYNC is about to have an effect. NULL: it never has, and does not stick */
+	pid_t (*async_group)(struct file *f);                  /* who owns it if nobody was told to: a process group, 0: the caller. NULL: nobody */
 	int (*host_fd)(struct file *f); /* a host descriptor that reads/writes the same data (sendfile, copy_file_range, splice); borrowed; -1 */
 	void (*host_changed)(struct file *f, uint64_t off, uint64_t len); /* what host_fd leads to was changed by it; NULL: nobody cares */
 	void (*fdinfo)(struct file *f, void *out_seq);         /* lines of /proc/PID/fdinfo/N after pos, flags, mnt_id; struct seq * of pseudo.h */
@@ -83,12 +84,12 @@ struct file {
 	struct inode *inode;            /* constant; NULL: anonymous */
 	bool counted_writer;            /* in inode->nwriters; constant after opening */
 	struct mutex own_lock;
+	_Atomic bool async;             /* O_ASYNC was set by fcntl or ioctl: events signal the owner. own_lock to change it */
 	struct { int type; pid_t pid; int sig; int fd; uid_t uid, euid; } own; /* own_lock: F_SETOWN, F_SETSIG; fd: of O_ASYNC */
 	struct list epolls;             /* epoll_watch_lock: items that watch this file */
 	_Atomic unsigned nr_epolls;     /* of them; read without the lock when the last reference goes */
 	uid_t anon_uid; gid_t anon_gid; /* who made an anonymous file that has an owner (pipe, memfd): file_set_maker() */
 	uint64_t anon_ino;              /* inode number of an anonymous file, for st_ino and pipe:[N] */
-	_Atomic unsigned leases;        /* reserved */
 };
 
 /* Fills the common part; reference 1, path and inode empty. flags: O_* as for F_GETFL. */
@@ -132,6 +133,9 @@ int file_stat(struct file *f, unsigned mask, struct statx *ret);
 mode_t file_mode(struct file *f);
 /* fcntl(F_SETFL), FIONBIO: the flags that can change. -EINVAL (O_DIRECT on what has none), and what set_flags says. */
 int file_set_flags(struct file *f, unsigned flags);
+/* O_ASYNC on or off, asked for by descriptor fd, which signals name. -ENOTTY: this file has none. */
+int file_set_async(struct file *f, int fd, bool on);
+int file_always_async(struct file *f); /* for start_async: nothing to do */
 int file_readdir(struct file *f, struct dirsink *out); /* -ENOTDIR; -ENOENT: the directory was removed */
 int file_truncate(struct file *f, uint64_t size);      /* -EINVAL: not regular or not open for writing */
 int file_fallocate(struct file *f, int mode, int64_t off, int64_t len); /* with all checks of vfs_fallocate() */
@@ -146,6 +150,25 @@ int file_close(struct file *f, void *owner);
 int file_reopen(struct file *f, unsigned flags, struct file **ret);
 /* sendfile/splice/copy_file_range between any two files (fast where both have host descriptors). off NULL: own position. */
 ssize_t file_copy(struct file *out, off_t *out_off, struct file *in, off_t *in_off, size_t len, struct fs_ctx *c);
+
+/*
+ * An event of f for its owner: POLL_IN, POLL_OUT..., FILE_URGENT. Under any lock; the signal is sent when this thread has
+ * dropped its locks: file_async_flush() stands at the ends of calls and callbacks. async.c.
+ */
+enum { FILE_URGENT = 0 }; /* SIGURG, with or without O_ASYNC */
+void file_note(struct file *f, int code);
+static inline void file_async(struct file *f, int code)
+{
+	if (__builtin_expect(atomic_load_explicit(&f->async, memory_order_relaxed), 0))
+		file_note(f, code);
+}
+extern _Thread_local unsigned file_async_noted; /* events that wait for it */
+void file_async_send(void);
+static inline void file_async_flush(void)
+{
+	if (__builtin_expect(file_async_noted, 0))
+		file_async_send();
+}
 
 /* --- files without names; all return a new file with one reference --- */
 int pipe_new(unsigned flags /* O_CLOEXEC ignored, O_NONBLOCK, O_DIRECT */, struct file **ret_read, struct file **ret_write);

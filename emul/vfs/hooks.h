@@ -34,4 +34,7 @@ struct tty_jobs {
 };
 extern const struct tty_jobs *tty_jobs;
 
+/* An event of a file for its owner, code as in file.h (emul/proc/sigio.c). No lock held. Set at boot; NULL: there are no processes. */
+extern void (*file_signal_hook)(struct file *f, int code);
+
 #endif

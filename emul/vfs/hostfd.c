@@ -200,7 +200,10 @@ static ssize_t plain_write(struct file *f, struct uio *from, off_t *pos)
 
 static void host_changed(struct loop_watch *w, uint32_t events)
 {
-	waitq_wake(&container_of(w, struct hostfd, watch)->file.wq, events);
+	struct file *f = &container_of(w, struct hostfd, watch)->file;
+
+	waitq_wake(&f->wq, events);
+	file_async(f, events & EPOLLIN ? POLL_IN : POLL_OUT);
 }
 
 /* From the first poll on the reactor tells of changes; programs that only read and write do not pay for it. */
@@ -215,6 +218,12 @@ static void start_watching(struct hostfd *h)
 		h->watched = true;
 	}
 	mutex_unlock(&h->lock);
+}
+
+static int stream_start_async(struct file *f)
+{
+	start_watching(hostfd_of(f));
+	return 0;
 }
 
 static uint32_t stream_poll(struct file *f)
@@ -319,6 +328,7 @@ static const struct file_ops stream_ops = {
 	.read = stream_read,
 	.write = stream_write,
 	.poll = stream_poll,
+	.start_async = stream_start_async,
 	.ioctl = host_ioctl,
 	.stat = host_stat,
 	.host_fd = host_host_fd,

@@ -106,6 +106,7 @@ static void queue_event(struct inotify *in, int wd, uint32_t mask, uint32_t cook
 	}
 	append(in, ev);
 	waitq_wake(&in->file.wq, EPOLLIN | EPOLLRDNORM);
+	file_async(&in->file, POLL_IN);
 }
 
 /* Takes the watch apart; the caller puts the inode that it returns, without the lock. */
@@ -430,6 +431,7 @@ static const struct file_ops inotify_ops = {
 	.lseek = file_noop_lseek,
 	.poll = in_poll,
 	.ioctl = in_ioctl,
+	.start_async = file_always_async,
 	.fdinfo = in_fdinfo,
 	.release = in_release,
 };

@@ -61,6 +61,31 @@ void pipe_wake_writers(struct fifo *p, uint32_t events)
 	wake_ends(p, file_writable, events);
 }
 
+static void tell_owners(struct fifo *p, bool (*side)(struct file *), int code) REQUIRES(p->lock)
+{
+	struct pipe_end *e;
+
+	list_for_each(e, &p->ends, node)
+		if (side(&e->file))
+			file_async(&e->file, code);
+}
+
+void pipe_async_readers(struct fifo *p)
+{
+	tell_owners(p, file_readable, POLL_IN);
+}
+
+void pipe_async_writers(struct fifo *p)
+{
+	tell_owners(p, file_writable, POLL_OUT);
+}
+
+/* Linux tells at each call that was one, whatever came of it. */
+static bool was_call(ssize_t r)
+{
+	return r != -ERESTARTSYS && r != -EWOULDSLEEP;
+}
+
 int pipe_wait_data(struct fifo *p, bool nonblock)
 {
 	mutex_assert_held(&p->lock);
@@ -136,6 +161,8 @@ static ssize_t pipe_read(struct file *f, struct uio *to, off_t *pos)
 	r = pipe_wait_data(p, file_nonblock(f));
 	if (r > 0)
 		r = read_present(p, to);
+	if (was_call(r))
+		pipe_async_writers(p);
 	mutex_unlock(&p->lock);
 	return r;
 }
@@ -189,11 +216,14 @@ static ssize_t pipe_write(struct file *f, struct uio *from, off_t *pos)
 			r = 0;
 		} else if (r == 0) {
 			pipe_wake_readers(p, EPOLLIN | EPOLLRDNORM); /* the pipe is full: somebody must drain it */
+			pipe_async_readers(p);
 			r = pipe_wait_space(p, file_nonblock(f));
 		}
 	}
 	if (done)
 		pipe_wake_readers(p, EPOLLIN | EPOLLRDNORM);
+	if (was_call(done ? done : r))
+		pipe_async_readers(p);
 	mutex_unlock(&p->lock);
 	return done ? done : r;
 }
@@ -277,6 +307,8 @@ static void pipe_release(struct file *f)
 	if (!p->readers != !p->writers) {
 		pipe_wake_readers(p, EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLHUP);
 		pipe_wake_writers(p, EPOLLOUT | EPOLLWRNORM | EPOLLERR | EPOLLHUP);
+		pipe_async_readers(p);
+		pipe_async_writers(p);
 	}
 	if (last)
 		drop_buffers(p);
@@ -294,6 +326,7 @@ static const struct file_ops pipe_ops = {
 	.write = pipe_write,
 	.poll = pipe_poll,
 	.ioctl = pipe_ioctl,
+	.start_async = file_always_async,
 	.stat = pipe_stat,
 	.describe = pipe_describe,
 	.release = pipe_release,
@@ -306,6 +339,7 @@ static const struct file_ops fifo_ops = {
 	.write = pipe_write,
 	.poll = pipe_poll,
 	.ioctl = pipe_ioctl,
+	.start_async = file_always_async,
 	.release = pipe_release,
 };
 

@@ -77,6 +77,9 @@ int pipe_buffers_locked(struct fifo *p) REQUIRES(p->lock); /* makes the ring for
 struct file *pipe_end_new_locked(struct fifo *p, unsigned flags) REQUIRES(p->lock);
 void pipe_wake_readers(struct fifo *p, uint32_t events) REQUIRES(p->lock);
 void pipe_wake_writers(struct fifo *p, uint32_t events) REQUIRES(p->lock);
+/* Signals to the owners of the ends on one side that have O_ASYNC. */
+void pipe_async_readers(struct fifo *p) REQUIRES(p->lock);
+void pipe_async_writers(struct fifo *p) REQUIRES(p->lock);
 /* Until there is data or no writer: 1 data, 0 end of file, -EAGAIN, -ERESTARTSYS. Nobody else's splice holds the side. */
 int pipe_wait_data(struct fifo *p, bool nonblock) REQUIRES(p->lock);
 /* Until there is a free slot: 0, -EPIPE, -EAGAIN, -ERESTARTSYS. */

@@ -46,6 +46,7 @@ static void end_fill(struct fifo *p, void *data, ssize_t n)
 		while (uio_left(&u))
 			ring_push(&p->ring, &u, false, false);
 		pipe_wake_readers(p, EPOLLIN | EPOLLRDNORM);
+		pipe_async_readers(p);
 	}
 	waitq_wake(&p->wr, 0);
 	mutex_unlock(&p->lock);
@@ -107,8 +108,10 @@ static void end_drain(struct fifo *p, ssize_t n)
 	mutex_lock(&p->lock);
 	was_full = ring_full(&p->ring);
 	p->reader_busy = false;
-	if (n > 0)
+	if (n > 0) {
 		ring_skip(&p->ring, n);
+		pipe_async_writers(p);
+	}
 	if (was_full && !ring_full(&p->ring))
 		pipe_wake_writers(p, EPOLLOUT | EPOLLWRNORM);
 	waitq_wake(&p->rd, 0);
@@ -166,8 +169,12 @@ static ssize_t link_locked(struct fifo *in, struct fifo *out, size_t len, bool c
 		else
 			i++;
 	}
-	if (done)
+	if (done) {
 		pipe_wake_readers(out, EPOLLIN | EPOLLRDNORM);
+		pipe_async_readers(out);
+	}
+	if (done && consume)
+		pipe_async_writers(in);
 	if (was_full && !ring_full(&in->ring))
 		pipe_wake_writers(in, EPOLLOUT | EPOLLWRNORM);
 	return done;

@@ -82,6 +82,7 @@ static ssize_t type_chunk(struct tty *t, struct file *f, const uint8_t *p, size_
 		if (!now)
 			r = file_nonblock(f) ? -EAGAIN : tty_sleep_locked(t, &t->master_wr, FOREVER);
 	}
+	t->master_short |= done < n;
 	tty_unlock(t);
 	*ret_err = r;
 	return (ssize_t)done;
@@ -155,6 +156,8 @@ const struct file_ops tty_master_ops = {
 	.write = master_write,
 	.poll = master_poll,
 	.ioctl = master_ioctl,
+	.start_async = file_always_async,
+	.async_group = tty_async_group,
 	.release = master_release,
 };
 

@@ -384,7 +384,7 @@ static bool is_raw(const struct tty *t)
 void n_tty_receive_locked(struct tty *t)
 {
 	uint8_t buf[256];
-	size_t n, before = byteq_used(&t->in);
+	size_t n, before = byteq_used(&t->in), lines = t->n.canon;
 	bool any = false;
 
 	mutex_assert_held(&t->lock);
@@ -399,6 +399,8 @@ void n_tty_receive_locked(struct tty *t)
 	n_tty_flush_echo_locked(t);
 	if (n_tty_readable_locked(t, false))
 		tty_wake_readers_locked(t, EPOLLIN | EPOLLRDNORM);
+	if (t->n.canonical ? t->n.canon != lines : n_tty_readable_locked(t, false))
+		tty_async_slaves_locked(t, POLL_IN);
 	if (before >= t->in.size / 2)
 		tty_wake_master_locked(t, EPOLLOUT | EPOLLWRNORM);
 }

@@ -105,8 +105,10 @@ size_t n_tty_output_locked(struct tty *t, const uint8_t *p, size_t n)
 			byteq_put(&t->out, o, k); /* the spare is for this */
 		}
 	}
-	if (done)
+	if (done) {
 		tty_wake_master_locked(t, EPOLLIN | EPOLLRDNORM);
+		tty_async_master_locked(t, POLL_IN);
+	}
 	return done;
 }
 
@@ -140,8 +142,10 @@ void n_tty_flush_echo_locked(struct tty *t)
 		byteq_put(&t->out, buf, n);
 		moved += n;
 	}
-	if (moved)
+	if (moved) {
 		tty_wake_master_locked(t, EPOLLIN | EPOLLRDNORM);
+		tty_async_master_locked(t, POLL_IN);
+	}
 }
 
 void n_tty_echo_raw_locked(struct tty *t, uint8_t c)

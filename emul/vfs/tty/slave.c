@@ -69,6 +69,7 @@ static size_t write_chunk(struct tty *t, struct tty_file *f, const uint8_t *p, s
 		if (!now)
 			r = wait_room(t, f);
 	}
+	t->n.short_out |= done < n;
 	tty_touch_locked(&t->mtime);
 	tty_unlock(t);
 	*ret_err = r;
@@ -200,6 +201,8 @@ const struct file_ops tty_slave_ops = {
 	.write = slave_write,
 	.poll = slave_poll,
 	.ioctl = slave_ioctl,
+	.start_async = file_always_async,
+	.async_group = tty_async_group,
 	.release = slave_release,
 };
 

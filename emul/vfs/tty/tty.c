@@ -270,10 +270,41 @@ void tty_wake_readers_locked(struct tty *t, uint32_t events)
 	wake_slaves_locked(t, events);
 }
 
+void tty_async_slaves_locked(struct tty *t, int code)
+{
+	struct tty_file *f;
+
+	mutex_assert_held(&t->lock);
+	list_for_each(f, &t->slaves, node)
+		if (!f->hung)
+			file_async(&f->file, code);
+}
+
+void tty_async_master_locked(struct tty *t, int code)
+{
+	mutex_assert_held(&t->lock);
+	if (t->master)
+		file_async(t->master, code);
+}
+
+/* __tty_fasync(): whoever reads the terminal. */
+pid_t tty_async_group(struct file *f)
+{
+	struct tty *t = container_of(f, struct tty_file, file)->tty;
+	pid_t session, pgrp;
+
+	tty_owner(t, &session, &pgrp);
+	return pgrp;
+}
+
 void tty_wake_writers_locked(struct tty *t, uint32_t events)
 {
 	waitq_wake(&t->wr, 0);
 	wake_slaves_locked(t, events);
+	if (!t->n.short_out)
+		return;
+	t->n.short_out = false;
+	tty_async_slaves_locked(t, POLL_OUT);
 }
 
 void tty_wake_master_locked(struct tty *t, uint32_t events)
@@ -286,6 +317,10 @@ void tty_wake_master_locked(struct tty *t, uint32_t events)
 		waitq_wake(&t->master_wr, 0);
 	if (t->master)
 		waitq_wake(&t->master->wq, events);
+	if ((events & EPOLLOUT) && t->master_short) {
+		t->master_short = false;
+		tty_async_master_locked(t, POLL_OUT);
+	}
 }
 
 void tty_want_input_locked(struct tty *t)

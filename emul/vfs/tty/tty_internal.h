@@ -36,6 +36,7 @@ struct n_tty {
 	bool canonical;               /* the mode that buf was filled in */
 	bool literal;                 /* VLNEXT was typed */
 	bool erasing;                 /* ECHOPRT: between \ and / */
+	bool short_out;               /* a write had to leave something: who can go on with it is told */
 	bool reading, writing;        /* one read(2), one write(2) at a time */
 	unsigned column, canon_column;
 	struct byteq echo;
@@ -63,6 +64,7 @@ struct tty {
 	uint8_t status;               /* TIOCPKT_* bits for the master to read */
 	bool stopped, stopped_by_call; /* output: by ^S or TCXONC; by TCXONC */
 	bool master_stopped;          /* TCXONC on the master */
+	bool master_short;            /* as n.short_out, of the master */
 	bool master_closed, slave_closed; /* slave_closed: was open, and is not */
 	struct list slaves;           /* tty_file.node: open files that are not hung up or are */
 	struct file *master;          /* not counted; NULL: closed, or the console's */
@@ -96,6 +98,10 @@ int tty_sleep_locked(struct tty *t, struct waitq *wq, struct deadline until) REQ
 void tty_wake_readers_locked(struct tty *t, uint32_t events);
 void tty_wake_writers_locked(struct tty *t, uint32_t events);
 void tty_wake_master_locked(struct tty *t, uint32_t events);
+/* O_ASYNC: signals to the owners of the slave's or the master's files. */
+void tty_async_slaves_locked(struct tty *t, int code);
+void tty_async_master_locked(struct tty *t, int code);
+pid_t tty_async_group(struct file *f);
 void tty_want_input_locked(struct tty *t);        /* a console has to be listened to */
 void tty_status_locked(struct tty *t, uint8_t clear, uint8_t set); /* packet mode: tells the master */
 void tty_stop_locked(struct tty *t);

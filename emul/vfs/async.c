@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signal-driven I/O: files with O_ASYNC tell their owner of events. fcntl(2), F_SETOWN and F_SETSIG; fs/fcntl.c.
+ *
+ * Events happen under the locks of their objects, while signals take those of processes, which are outside of them. So an
+ * event is noted by the thread that makes it and sent when the thread has dropped its locks: at the end of a call, before it
+ * sleeps, after a callback of the reactor. A note holds its file.
+ */
+#include <stdlib.h>
+
+#include "emul/base/err.h"
+#include "emul/base/log.h"
+#include "emul/vfs/file.h"
+#include "emul/vfs/hooks.h"
+
+struct note {
+	struct list node;
+	struct file *file; /* counted */
+	int code;
+};
+
+void (*file_signal_hook)(struct file *f, int code);
+
+_Thread_local unsigned file_async_noted;
+static _Thread_local struct list notes; /* in order; of no meaning while file_async_noted is 0 */
+
+static bool known(const struct file *f, int code)
+{
+	struct note *n;
+
+	list_for_each(n, &notes, node)
+		if (n->file == f && n->code == code)
+			return true;
+	return false;
+}
+
+void file_note(struct file *f, int code)
+{
+	struct note *n;
+
+	if (!file_async_noted)
+		list_init(&notes);
+	if (known(f, code) || !ref_get_live(&f->ref))
+		return;
+	n = malloc(sizeof(*n));
+	if (!n) {
+		log_warn("no memory for a signal of I/O");
+		file_put(f);
+		return;
+	}
+	*n = (struct note){ .file = f, .code = code };
+	list_add_tail(&notes, &n->node);
+	file_async_noted++;
+}
+
+/* Sending and letting go may note more. */
+void file_async_send(void)
+{
+	while (file_async_noted) {
+		struct note *n = list_first(&notes, struct note, node);
+
+		list_del(&n->node);
+		file_async_noted--;
+		if (file_signal_hook)
+			file_signal_hook(n->file, n->code);
+		file_put(n->file);
+		free(n);
+	}
+}
+
+int file_set_async(struct file *f, int fd, bool on)
+{
+	int r;
+
+	if (!f->ops->start_async)
+		return -ENOTTY;
+	r = on ? f->ops->start_async(f) : 0;
+	if (r < 0)
+		return r;
+	mutex_lock(&f->own_lock);
+	if (on) {
+		f->own.fd = fd;
+		atomic_fetch_or(&f->flags, O_ASYNC);
+	} else if (atomic_load(&f->async)) {
+		atomic_fetch_and(&f->flags, ~(unsigned)O_ASYNC);
+	}
+	atomic_store(&f->async, on);
+	mutex_unlock(&f->own_lock);
+	return 0;
+}
+
+int file_always_async(struct file *f)
+{
+	(void)f;
+	return 0;
+}
