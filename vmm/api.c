@@ -575,6 +575,8 @@ static int describe(const struct vmrun *vm, const struct vmrun_program *p, struc
 		.uid = p->uid,
 		.gid = p->gid,
 		.console = -1,
+		.leads_session = true,
+		.leads_group = true,
 		.fds = fds,
 		.numbers = numbers,
 		.nfds = n,

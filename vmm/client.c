@@ -39,9 +39,9 @@ static json_t *numbers_of(const struct program_config *p)
 /* given is consumed. */
 static json_t *describe(const struct program_config *p, bool stays, int argc, int envc, json_t *given)
 {
-	json_t *json = json_pack("{s:s, s:i, s:i, s:i, s:o, s:b, s:b, s:b, s:b, s:i, s:o}", "op", "run", "version", WIRE_VERSION, "argc", argc, "envc",
+	json_t *json = json_pack("{s:s, s:i, s:i, s:i, s:o, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:o}", "op", "run", "version", WIRE_VERSION, "argc", argc, "envc",
 				 envc, "numbers", numbers_of(p), "terminal", p->console >= 0, "controlled", p->controlled, "has_shell", p->has_shell,
-				 "stays", stays, "umask", (int)p->umask, "given", given);
+				 "stays", stays, "leads_session", p->leads_session, "leads_group", p->leads_group, "umask", (int)p->umask, "given", given);
 
 	if (json && p->has_user)
 		json_object_update_new(json, json_pack("{s:I, s:I}", "uid", (json_int_t)p->uid, "gid", (json_int_t)p->gid));

@@ -111,6 +111,8 @@ static bool read_facts(struct wire_message *m, struct program_config *cfg)
 	cfg->umask = (mode_t)wire_int(m, "umask", 022) & 0777;
 	cfg->controlled = wire_bool(m, "controlled");
 	cfg->has_shell = wire_bool(m, "has_shell");
+	cfg->leads_session = wire_bool(m, "leads_session");
+	cfg->leads_group = cfg->leads_session || wire_bool(m, "leads_group");
 	cfg->has_user = uid >= 0;
 	cfg->uid = (uint32_t)uid;
 	cfg->gid = (uint32_t)gid;

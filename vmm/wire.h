@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_MAX_JSON ((size_t)4 << 20)  /* answers: the table of processes */
 #define WIRE_MAX_BLOB ((size_t)8 << 20)  /* Linux takes 6 MiB of arguments and environment */
 #define WIRE_MAX_FDS 253                 /* SCM_MAX_FD */

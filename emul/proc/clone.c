@@ -476,16 +476,21 @@ static int fill_first(struct task *t, const struct first_facts *facts)
 	return 0;
 }
 
-static int publish_first(struct task *t)
+static int publish_first(struct task *t, const struct first_facts *facts)
 {
 	struct proc *p = t->proc;
-	pid_t tid = -EAGAIN;
+	pid_t tid = -EAGAIN, sid = -EAGAIN;
 
 	mutex_lock(&tasks_lock);
 	if (pid_ntasks < (unsigned)t->env->max_tasks)
 		tid = pid_alloc_locked(0);
-	if (tid > 0) {
-		t->tid = p->pid = p->pgid = p->sid = tid;
+	if (tid > 0)
+		sid = facts->leads_session ? tid : pid_alloc_locked(0);
+	if (sid > 0) {
+		t->tid = p->pid = tid;
+		p->sid = sid;
+		p->pgid = facts->leads_group ? tid : sid;
+		p->led_from_outside = sid != tid;
 		t->fsc.pid = t->fsc.tid = tid;
 		p->leader = task_get(t);
 		p->parent = pid_init;
@@ -496,8 +501,8 @@ static int publish_first(struct task *t)
 		mutex_unlock(&p->lock);
 	}
 	mutex_unlock(&tasks_lock);
-	if (tid < 0)
-		return tid;
+	if (sid < 0)
+		return sid;
 	proc_cpu_limit_changed(p);
 	return 0;
 }
@@ -518,7 +523,7 @@ int task_first(struct instance_env *env, const struct first_facts *facts, struct
 	p->has_shell = facts->has_shell;
 	r = fill_first(t, facts);
 	if (r == 0)
-		r = publish_first(t);
+		r = publish_first(t, facts);
 	if (r == 0)
 		*ret = t; /* borrowed: the table holds it */
 	task_put(t);

@@ -20,6 +20,12 @@ static bool is_leader(const struct proc *p)
 	return p->sid == p->pid;
 }
 
+/* A leader, or who stands for one that is outside: what befalls a shell outside, befalls what it has started here. */
+static bool answers_for_session(const struct proc *p)
+{
+	return is_leader(p) || p->led_from_outside;
+}
+
 static void set_locked(struct proc *p, struct tty *t)
 {
 	mutex_assert_held(&tasks_lock);
@@ -84,7 +90,7 @@ static void disassociate_locked(struct proc *p, bool exits)
 void ctty_leader_exits_locked(struct proc *p)
 {
 	mutex_assert_held(&tasks_lock);
-	if (is_leader(p))
+	if (answers_for_session(p))
 		disassociate_locked(p, true);
 }
 
@@ -100,7 +106,7 @@ static void hung_up(struct tty *t)
 			continue;
 		if (p->ctty == t)
 			set_locked(p, NULL);
-		if (!is_leader(p))
+		if (!answers_for_session(p))
 			continue;
 		proc_signal_kernel(p, SIGHUP);
 		proc_signal_kernel(p, SIGCONT);

@@ -14,6 +14,19 @@ static struct proc *any_of_group(pid_t pgid)
 	return NULL;
 }
 
+/* The session of a group; that of a leader outside is there even if nobody here is in it. tasks_lock held. -1: no such group. */
+static pid_t session_of_group(pid_t pgid)
+{
+	struct proc *p = any_of_group(pgid);
+
+	if (p)
+		return p->sid;
+	list_for_each(p, &pid_procs, all_node)
+		if (p->led_from_outside && p->sid == pgid)
+			return pgid;
+	return -1;
+}
+
 static struct proc *find_locked(pid_t pid)
 {
 	struct proc *p;
@@ -42,8 +55,6 @@ long proc_setsid(struct task *t)
 
 static int setpgid_locked(struct proc *self, struct proc *p, pid_t pgid)
 {
-	struct proc *group;
-
 	if (p->parent == self) {
 		if (p->sid != self->sid)
 			return -EPERM;
@@ -54,11 +65,8 @@ static int setpgid_locked(struct proc *self, struct proc *p, pid_t pgid)
 	}
 	if (p->sid == p->pid)
 		return -EPERM;
-	if (pgid != p->pid) {
-		group = any_of_group(pgid);
-		if (!group || group->sid != self->sid)
-			return -EPERM;
-	}
+	if (pgid != p->pid && session_of_group(pgid) != self->sid)
+		return -EPERM;
 	p->pgid = pgid;
 	return 0;
 }
@@ -172,10 +180,10 @@ void pgrp_signal_locked(pid_t pgid, int sig)
 
 pid_t pgrp_session_locked(pid_t pgid)
 {
-	struct proc *p = any_of_group(pgid);
-	struct task *t = p ? NULL : pid_lookup_locked(pgid);
+	pid_t sid = session_of_group(pgid);
+	struct task *t = sid < 0 ? pid_lookup_locked(pgid) : NULL;
 
-	return p ? p->sid : t ? t->proc->sid : -1;
+	return t ? t->proc->sid : sid;
 }
 
 void pgrp_check_orphaned_locked(struct proc *child, struct proc *dying)

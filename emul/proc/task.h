@@ -157,6 +157,7 @@ struct proc {
 	bool did_exec;
 	struct program *program;        /* a first process: what a command outside started, owned by the composition root; else NULL. Constant */
 	bool has_shell;                 /* program: the caller is a job of a shell, so the group can be stopped; constant */
+	bool led_from_outside;          /* program: leader of its session is the caller's, which is no process here; constant */
 	bool is_init;                   /* process 1: takes orphans and reaps them, runs nothing; constant */
 	unsigned parent_exec_id;        /* of parent_thread at birth */
 
@@ -267,7 +268,9 @@ struct clone_request { uint64_t flags; gva_t pidfd, child_tid, parent_tid, stack
 long task_clone(struct task *t, const struct clone_request *rq); /* tid of the child or -errno */
 int task_clone3_check(const struct clone_request *rq); /* what only clone3(2) refuses; before task_clone(). -EINVAL */
 /*
- * A first process: what a command outside starts, in a session of its own, a child of process 1. Reads nothing from the guest.
+ * A first process: what a command outside starts, a child of process 1. Reads nothing from the guest. It has a session that
+ * no other first process has, and leads it if its caller leads one: a shell's command does not, so it may call setsid(2) and
+ * gets no controlling terminal by opening one.
  * *ret is borrowed from the table of tasks; it has no thread yet.
  */
 struct first_facts {
@@ -278,6 +281,7 @@ struct first_facts {
 	mode_t umask;
 	pid_t like;                     /* the host's process whose limits, niceness and affinity it gets; 0: our own */
 	bool has_shell;
+	bool leads_session, leads_group; /* the latter is implied by the former */
 	struct program *program;        /* not NULL */
 };
 int task_first(struct instance_env *env, const struct first_facts *facts, struct task **ret);

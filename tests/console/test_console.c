@@ -130,6 +130,21 @@ static void the_program_finds_a_terminal_like_ours(void **state)
 	assert_restored();
 }
 
+/* The session's leader is the shell, outside, whose group can be joined and be put in front. */
+static void the_program_is_a_job_of_its_shell(void **state)
+{
+	pid_t pid = run("exec perl -MPOSIX -e '$| = 1; $SIG{TTOU} = \"IGNORE\"; $sid = syscall(124, 0);"
+			"printf \"leads %d %d\\n\", $sid == $$, getpgrp() == $$;"
+			"print \"setsid \", syscall(112) < 0 ? $!{EPERM} : 0, \"\\n\";"
+			"if (!fork) { print \"joins \", syscall(109, 0, $sid) ? $!+0 : \"yes\", \"\\n\";"
+			"print \"front \", tcsetpgrp(0, $sid) ? tcgetpgrp(0) == $sid : $!+0, \"\\n\"; tcsetpgrp(0, getppid); exit } wait; print \"end\\n\"'", -1, -1);
+
+	UNTIL("end\r\n");
+	assert_string_equal(shown, "leads 0 1\r\nsetsid 1\r\njoins yes\r\nfront 1\r\nend\r\n");
+	assert_int_equal(wait_for(pid, 0), 0);
+	assert_restored();
+}
+
 static void lines_are_edited_inside(void **state)
 {
 	pid_t pid = run("echo ready; cat; echo end", -1, -1);
@@ -327,6 +342,7 @@ int main(int argc, char **argv)
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
 	struct CMUnitTest tests[] = {
 		CASE(the_program_finds_a_terminal_like_ours),
+		CASE(the_program_is_a_job_of_its_shell),
 		CASE(lines_are_edited_inside),
 		CASE(keys_signal_the_program),
 		CASE(the_job_is_stopped_and_continued),

@@ -21,6 +21,14 @@ same dash-script dash -c 'f() { trap "echo int $1" INT; kill -INT $$; trap - INT
 same fork-storm bash -c 'n=0; for i in $(seq 1 200); do n=$((n + $(/bin/echo 1))); done; echo $n'
 same xargs-parallel sh -c 'seq 1 60 | xargs -P 8 -n 3 sh -c "echo \$((\$1 + \$2 + \$3))" x | sort -n | tr "\n" " "'
 same interpreters sh -c 'printf "#!/bin/sh -e\necho script \$0 \$1\n" > s; printf "#!./s\n" > t; chmod +x s t; ./s arg; ./t arg; env -i ./s x'
+same session-of-a-script $PY -c 'import os, fcntl
+print(os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid())
+m, s = os.openpty()
+def take():
+    fd = os.open(os.ttyname(s), os.O_RDWR)
+    try: print(os.tcgetpgrp(fd) == os.getpid())
+    except OSError as e: print(e)
+take(); os.setsid(); print(os.getsid(0) == os.getpid()); take()'
 same limits bash -c 'ulimit -n 20; for i in $(seq 3 30); do eval "exec $i</dev/null" || break; done 2>/dev/null; (ulimit -f 1; trap "" XFSZ; dd if=/dev/zero of=big bs=1024 count=3 2>&1 | head -n 1); ulimit -t 1; while :; do :; done'
 same orphans bash -c '(sh -c "sleep 0.2; echo orphan > o" &); sleep 0.5; cat o; rm o'
 same umask-and-directory bash -c 'umask 027; touch a; stat -c %a a; mkdir x; cd x; pwd | grep -o "x$"; (cd /; pwd); ulimit -s'
