@@ -538,14 +538,22 @@ static void no_thread_or_handlers_without_memory(void **state)
 
 static int ask_for_namespaces(void *arg)
 {
-	static const uint64_t kinds[] = { CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP };
+	static const uint64_t kinds[] = { CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP,
+					  CLONE_NEWTIME };
 	pid_t want = getpid(), pid;
 	struct clone_args a = { .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&want, .set_tid_size = 1 };
 
 	CHECK(become_nobody() == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct clone_args kind = { .flags = kinds[i], .exit_signal = SIGCHLD };
+
 		errno = 0;
-		pid = raw_clone(kinds[i] | SIGCHLD, NULL, NULL, 0);
+		pid = kinds[i] == CLONE_NEWTIME ? -1 : raw_clone(kinds[i] | SIGCHLD, NULL, NULL, 0); /* a signal's bit there */
+		if (pid == 0)
+			_exit(0);
+		CHECK(pid < 0 && (errno == EPERM || kinds[i] == CLONE_NEWTIME));
+		errno = 0;
+		pid = (pid_t)clone3_call(&kind);
 		if (pid == 0)
 			_exit(0);
 		CHECK(pid < 0 && errno == EPERM);
