@@ -9,6 +9,7 @@
 
 #include "emul/mm/mm.h"
 #include "emul/net/inet_group.h"
+#include "emul/net/mib.h"
 #include "emul/net/route.h"
 #include "emul/proc/task.h"
 
@@ -77,12 +78,23 @@ struct dgram *dgram_copy(const struct dgram *d)
 	return g;
 }
 
+/* Ping and raw sockets have no counters of their own. */
+static void count_udp(struct dgram_sock *d, const struct dgram *g, enum mib_udp what)
+{
+	int protocol = d->inet.sock.protocol;
+
+	if (d->inet.sock.type == SOCK_DGRAM && (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE))
+		mib_udp(!addr_is_v4(&g->to.ip), protocol == IPPROTO_UDPLITE, what);
+}
+
 void dgram_deliver(struct dgram_sock *d, struct dgram *g)
 {
 	inet_lock(&d->inet);
 	if (d->rq_bytes > (size_t)d->inet.sock.opt.rcvbuf || (d->rq_bytes && d->rq_bytes + g->len + DGRAM_OVERHEAD >
 						      (size_t)d->inet.sock.opt.rcvbuf + 2 * DGRAM_OVERHEAD)) {
 		d->drops++;
+		count_udp(d, g, MIB_UDP_IN_ERRORS);
+		count_udp(d, g, MIB_UDP_FULL);
 	} else {
 		list_add_tail(&d->rq, &g->node);
 		d->rq_bytes += g->len + DGRAM_OVERHEAD;
@@ -221,6 +233,8 @@ ssize_t dgram_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 	inet_unlock(&d->inet);
 	if (!g)
 		return err;
+	if (!(m->flags & MSG_PEEK))
+		count_udp(d, g, MIB_UDP_IN);
 	len = g->len - g->skip;
 	n = MIN(uio_left(m->data), len);
 	r = n ? uio_copy_out(m->data, g->data + g->skip, n) : 0;

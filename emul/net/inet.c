@@ -7,6 +7,7 @@
 
 #include "emul/net/dgram.h"
 #include "emul/net/inet_tcp.h"
+#include "emul/net/mib.h"
 #include "emul/net/netif_info.h"
 #include "emul/net/route.h"
 #include "emul/proc/task.h"
@@ -230,8 +231,10 @@ int inet_route_locked(struct inet_sock *i, struct endpoint *dst, struct in6_addr
 			return -EINVAL;
 	}
 	oif = route_to(&dst->ip, dst->scope);
-	if (!oif)
+	if (!oif) {
+		mib_ip(!addr_is_v4(&dst->ip), MIB_IP_NO_ROUTE, 1);
 		return -ENETUNREACH;
+	}
 	if (oif != IF_LO && dev && dev != oif)
 		return -ENETUNREACH;
 	if (is_set(&i->local.ip)) {

@@ -12,6 +12,7 @@
 
 #include "emul/net/inet_group.h"
 #include "emul/net/lwip_port.h"
+#include "emul/net/mib.h"
 #include "emul/net/route.h"
 
 #ifndef SOL_RAW
@@ -199,11 +200,18 @@ static void send_local(struct dgram *g, int protocol)
 	bool six = protocol == IPPROTO_ICMPV6;
 	bool echo = g->len >= HEADER && ((protocol == IPPROTO_ICMP && icmp[0] == ICMP_ECHO) || (six && icmp[0] == ICMPV6_ECHO_REQUEST));
 
-	route_count_lo(g->len);
+	route_count_lo(six, g->len);
+	if (g->len && (six || protocol == IPPROTO_ICMP)) {
+		mib_icmp(six, true, icmp[0]);
+		mib_icmp(six, false, icmp[0]);
+	}
 	deliver_here(g, protocol, &g->from, &g->to);
 	if (echo) {
 		icmp[0] = six ? ICMPV6_ECHO_REPLY : ICMP_ECHOREPLY;
 		checksum_icmp(icmp, g->len, &g->to.ip, &g->from.ip, six);
+		route_count_lo(six, g->len);
+		mib_icmp(six, true, icmp[0]);
+		mib_icmp(six, false, icmp[0]);
 		deliver_here(g, protocol, &g->to, &g->from);
 	}
 	free(g);

@@ -193,7 +193,7 @@ static int set_form(struct inet_sock *i, int val)
 		return -ENOTCONN;
 	if (i->v6only || !addr_is_v4(&i->remote.ip))
 		return -EADDRNOTAVAIL;
-	i->sock.family = AF_INET;
+	sock_change_family(&i->sock, AF_INET);
 	mutex_lock(&ports_lock);
 	i->port.family = AF_INET;
 	mutex_unlock(&ports_lock);

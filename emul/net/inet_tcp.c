@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "emul/net/mib.h"
 
 #define SNDBUF_INITIAL 16384    /* net.ipv4.tcp_wmem[1] */
 #define RCVBUF_INITIAL 131072   /* net.ipv4.tcp_rmem[1] */
@@ -114,12 +115,21 @@ static void time_wait(struct inet_tcp *t, uint8_t tw_state)
 	ports_time_wait(&t->inet.port, tw_state, t->inet.port_given);
 }
 
+static void count_reset(const struct inet_tcp *t)
+{
+	if (t->state == TCP_ESTABLISHED || t->state == TCP_CLOSE_WAIT)
+		mib_tcp(MIB_TCP_RESETS);
+	else if (t->state == TCP_SYN_SENT || t->state == TCP_SYN_RECV)
+		mib_tcp(MIB_TCP_FAILS);
+}
+
 void inet_tcp_got_reset_locked(struct inet_tcp *t, int err)
 {
 	if (t->state == TCP_CLOSE)
 		return;
 	if (!err)
 		err = t->state == TCP_SYN_SENT ? ECONNREFUSED : t->state == TCP_CLOSE_WAIT ? EPIPE : ECONNRESET;
+	count_reset(t);
 	t->inet.sock.err = err;
 	byteq_clear(&t->sq);
 	inet_tcp_done_locked(t);
@@ -185,6 +195,7 @@ void inet_tcp_send_reset_locked(struct inet_tcp *t)
 {
 	if (t->peer) {
 		t->peer->segs_in++;
+		mib_tcp(MIB_TCP_RESETS_OUT);
 		inet_tcp_got_reset_locked(t->peer, 0);
 	}
 }
@@ -326,6 +337,38 @@ void inet_tcp_stop_listening(struct inet_tcp *t)
 	}
 }
 
+/* tcp_abort(): somebody else ends it. Nothing held. */
+void inet_tcp_abort(struct inet_tcp *t, int err)
+{
+	struct inet_tcp *l;
+	bool listening, on_wire;
+
+	inet_lock(&t->inet);
+	l = t->state == TCP_SYN_SENT ? t->listener : NULL;
+	if (l)
+		sock_get(&l->inet.sock);
+	listening = t->state == TCP_LISTEN;
+	on_wire = t->on_wire;
+	inet_unlock(&t->inet);
+	if (l) {
+		inet_tcp_leave_pending(t, l);
+		put(l);
+	}
+	if (listening)
+		inet_tcp_stop_listening(t);
+	if (on_wire)
+		inet_tcp_wire_close(t, true);
+	inet_lock(&t->inet);
+	if (listening) {
+		t->inet.sock.err = err;
+		inet_tcp_done_locked(t);
+	} else if (t->state != TCP_CLOSE) {
+		inet_tcp_send_reset_locked(t);
+		inet_tcp_got_reset_locked(t, err);
+	}
+	inet_unlock(&t->inet);
+}
+
 /* --- shutdown, close -------------------------------------------------------------------------------------------------------------- */
 
 static int tcp_shutdown(struct sock *s, int how)
@@ -379,6 +422,9 @@ static void end_connection_locked(struct inet_tcp *t, bool *ret_reset)
 	if (t->state == TCP_CLOSE)
 		return;
 	if (*ret_reset || t->state == TCP_SYN_SENT) {
+		if (unread)
+			mib_tcp(MIB_TCP_ABORT_DATA);
+		count_reset(t);
 		inet_tcp_send_reset_locked(t);
 		t->state = TCP_CLOSE;
 		ports_release(&t->inet.port);

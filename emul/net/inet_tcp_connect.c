@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "emul/net/mib.h"
 #include "emul/net/route.h"
 
 #define SYN_RETRIES 6 /* net.ipv4.tcp_syn_retries */
@@ -47,6 +48,7 @@ int inet_tcp_setup_child(struct inet_tcp *child, struct inet_tcp *l, const struc
 	r = ports_accept(&child->inet.port, &l->inet.port, local, remote);
 	if (r < 0)
 		return r;
+	mib_tcp(MIB_TCP_PASSIVE);
 	child->ss = SS_CONNECTED;
 	inet_tcp_connected_locked(child);
 	return 0;
@@ -84,6 +86,7 @@ static int meet_locked(struct inet_tcp *t, struct inet_tcp *l, struct inet_tcp *
 	if (l->state != TCP_LISTEN)
 		return -ECONNREFUSED;
 	if (inet_tcp_queue_full(l)) {
+		mib_tcp(MIB_TCP_OVERFLOWS);
 		set_pending(t, l);
 		return 0;
 	}
@@ -204,6 +207,7 @@ static int begin_connect_locked(struct inet_tcp *t, const struct sock_addr *a, i
 	i->sock.err = 0;
 	i->sock.shutdown = 0;
 	t->done = false;
+	mib_tcp(MIB_TCP_ACTIVE);
 	t->state = TCP_SYN_SENT;
 	t->ss = SS_CONNECTING;
 	t->on_wire = *ret_ifindex != IF_LO;

@@ -11,6 +11,7 @@
 
 #include "emul/mm/mm.h"
 #include "emul/net/inet_tcp.h"
+#include "emul/net/mib.h"
 #include "emul/net/route.h"
 
 #define PIECE 65536
@@ -198,6 +199,7 @@ static ssize_t send_into_void(struct inet_tcp *t, struct uio *from)
 
 	uio_advance(from, n);
 	t->segs_out++;
+	mib_tcp(MIB_TCP_RESETS_OUT);
 	inet_tcp_got_reset_locked(t, 0);
 	return (ssize_t)n;
 }
@@ -246,6 +248,14 @@ static ssize_t send_piece_wire(struct inet_tcp *t, struct uio *from, size_t want
 	inet_tcp_wire_push(t);
 	inet_lock(&t->inet);
 	return r;
+}
+
+/* One call's data inside the instance: a segment. */
+static void count_local(struct inet_tcp *t, size_t n)
+{
+	route_count_lo(!addr_is_v4(&t->inet.remote.ip), n);
+	mib_tcp(MIB_TCP_SEGMENTS_OUT);
+	mib_tcp(MIB_TCP_SEGMENTS_IN);
 }
 
 /* One writer at a time: its pieces are copied without the lock. */
@@ -300,7 +310,7 @@ static ssize_t send_all(struct inet_tcp *t, struct sock_msg *m, const struct soc
 	t->segs_out++;
 	t->last_sent = inet_tcp_now();
 	if (!t->on_wire)
-		route_count_lo((size_t)done);
+		count_local(t, (size_t)done);
 	if ((m->flags & MSG_OOB) && done && t->peer && t->peer->rq.len) {
 		mark_urgent(t->peer);
 		inet_tcp_data_ready(t->peer);

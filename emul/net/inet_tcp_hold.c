@@ -7,6 +7,7 @@
  */
 #include "emul/net/inet_tcp.h"
 
+#include "emul/net/mib.h"
 #include "emul/proc/task.h"
 
 #define CORK_NS (200 * 1000000LL)
@@ -55,6 +56,7 @@ static void give_up(struct inet_tcp *t)
 {
 	inet_tcp_wire_close(t, true);
 	inet_lock(&t->inet);
+	mib_tcp(MIB_TCP_ABORT_TIMEOUT);
 	inet_tcp_send_reset_locked(t);
 	inet_tcp_got_reset_locked(t, ETIMEDOUT);
 	inet_unlock(&t->inet);

@@ -10,6 +10,7 @@
 
 #include "emul/net/inet_group.h"
 #include "emul/net/lwip_port.h"
+#include "emul/net/mib.h"
 
 #ifndef SOL_UDPLITE
 #define SOL_UDPLITE 136
@@ -45,12 +46,15 @@ static void give(struct inet_sock *found, struct dgram *g)
 	gro = d->gro;
 	bad = g->no_check && !d->no_check6_rx;
 	inet_unlock(&d->inet);
-	if (bad)
+	if (bad) {
+		mib_udp(true, false, MIB_UDP_IN_ERRORS);
+		mib_udp(true, false, MIB_UDP_BAD_SUM);
 		free(g);
-	else if (g->segment && !gro)
+	} else if (g->segment && !gro) {
 		deliver_each(d, g);
-	else
+	} else {
 		dgram_deliver(d, g);
+	}
 	sock_put(&found->sock);
 }
 
@@ -70,6 +74,7 @@ static bool input_group(enum port_proto proto, struct dgram *g)
 {
 	struct inet_sock *found[16];
 	unsigned at = 0, n;
+	bool got = false;
 
 	while ((n = ports_find_udp_group(proto, &g->to, &g->from, g->ifindex, &at, found, ARRAY_SIZE(found))))
 		for (unsigned i = 0; i < n; i++) {
@@ -79,7 +84,10 @@ static bool input_group(enum port_proto proto, struct dgram *g)
 				give(found[i], copy);
 			else
 				sock_put(&found[i]->sock);
+			got |= copy != NULL;
 		}
+	if (!got)
+		mib_udp(!addr_is_v4(&g->to.ip), proto == PORT_UDPLITE, MIB_UDP_IGNORED);
 	free(g);
 	return true;
 }
@@ -91,8 +99,10 @@ bool inet_udp_input(enum port_proto proto, struct dgram *g, bool group)
 	if (group)
 		return input_group(proto, g);
 	found = ports_find_udp(proto, &g->to, &g->from, g->ifindex);
-	if (!found)
+	if (!found) {
+		mib_udp(!addr_is_v4(&g->to.ip), proto == PORT_UDPLITE, MIB_UDP_NO_PORT);
 		return false;
+	}
 	give(found, g);
 	return true;
 }

@@ -3,10 +3,14 @@
  * UDP: sending. One call is one datagram, a part of one (MSG_MORE, UDP_CORK), or several (UDP_SEGMENT). Several stay one on lo, until
  * they are at a receiver that did not ask for that (UDP_GRO); eth0 gets each. udp_sendmsg(), udp_send_skb() are the model.
  */
+#include "emul/net/inet_udp.h"
+
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <stdlib.h>
 
-#include "emul/net/inet_udp.h"
 #include "emul/net/lwip_port.h"
+#include "emul/net/mib.h"
 #include "emul/net/route.h"
 
 #define HEADERS4 28
@@ -50,9 +54,14 @@ static size_t headers(const struct dgram *g)
 
 static void send_local(struct dgram_sock *d, struct dgram *g, const struct dgram_target *t)
 {
-	route_count_lo(g->len + headers(g));
+	bool v6 = !addr_is_v4(&g->to.ip);
+
+	route_count_lo(v6, g->len + headers(g));
 	if (!inet_udp_input(d->inet.port.proto, g, t->multicast || t->broadcast)) {
 		struct dgram_fault f;
+
+		mib_icmp(v6, true, v6 ? ICMPV6_DEST_UNREACH : ICMP_DEST_UNREACH);
+		mib_icmp(v6, false, v6 ? ICMPV6_DEST_UNREACH : ICMP_DEST_UNREACH);
 
 		dgram_fault_unreachable(&f, g);
 		dgram_error(d, &f);
@@ -110,6 +119,7 @@ static int check_segments(struct dgram_sock *d, const struct dgram *g, const str
 /* A whole datagram, or several that are whole. Consumes g. */
 static int finish(struct dgram_sock *d, struct dgram *g, const struct dgram_target *t)
 {
+	bool v6;
 	int r = 0;
 
 	inet_lock(&d->inet);
@@ -123,7 +133,11 @@ static int finish(struct dgram_sock *d, struct dgram *g, const struct dgram_targ
 		free(g);
 		return r;
 	}
-	return send_out(d, g, t);
+	v6 = !addr_is_v4(&g->to.ip);
+	r = send_out(d, g, t);
+	if (r == 0)
+		mib_udp(v6, d->inet.port.proto == PORT_UDPLITE, MIB_UDP_OUT);
+	return r;
 }
 
 /* --- collecting ----------------------------------------------------------------------------------------------------------- */

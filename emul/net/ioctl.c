@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ioctl(2) on sockets: what is not the family's own. sock_ioctl() and dev_ioctl() of Linux. */
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -141,9 +142,26 @@ out:
 	return guest_write(c->mm, arg, &conf);
 }
 
-static long refuse_change(void)
+/* Interfaces are configured when the instance starts, and stay as they are. */
+static long refuse_change(const struct ioctl_ctx *c)
 {
-	return -EPERM; /* interfaces are configured when the instance starts */
+	return cred_capable(c->fsc->cred, CAP_NET_ADMIN) ? -EOPNOTSUPP : -EPERM;
+}
+
+/* ifconfig lo up */
+static long set_flags(gva_t arg, const struct ioctl_ctx *c)
+{
+	struct netif_info i;
+	struct ifreq rq;
+
+	if (guest_read(c->mm, &rq, arg) < 0)
+		return -EFAULT;
+	rq.ifr_name[IFNAMSIZ - 1] = 0;
+	if (!cred_capable(c->fsc->cred, CAP_NET_ADMIN))
+		return -EPERM;
+	if (netif_info_by_name(rq.ifr_name, &i) < 0)
+		return -ENODEV;
+	return ((unsigned)rq.ifr_flags ^ i.flags) & (IFF_UP | IFF_PROMISC | IFF_NOARP) ? -EOPNOTSUPP : 0;
 }
 
 /* --- owner of SIGIO ----------------------------------------------------------------------------------------------- */
@@ -200,7 +218,7 @@ long sock_ioctl(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx 
 	case SIOCGIFBRDADDR:
 	case SIOCGIFDSTADDR:
 	case SIOCGIFNETMASK: return interface_call(cmd, arg, c);
-	case SIOCSIFFLAGS:
+	case SIOCSIFFLAGS: return set_flags(arg, c);
 	case SIOCSIFADDR:
 	case SIOCSIFNETMASK:
 	case SIOCSIFBRDADDR:
@@ -209,7 +227,7 @@ long sock_ioctl(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx 
 	case SIOCSIFNAME:
 	case SIOCSIFTXQLEN:
 	case SIOCADDRT:
-	case SIOCDELRT: return refuse_change();
+	case SIOCDELRT: return refuse_change(c);
 	default: return -ENOTTY;
 	}
 }

@@ -12,6 +12,7 @@
 #include "emul/base/err.h"
 #include "emul/net/inet_icmp.h"
 #include "emul/net/inet_udp.h"
+#include "emul/net/mib.h"
 #include "emul/net/route.h"
 
 static struct dgram *packet_dgram(const struct lwip_packet *pk, size_t off, size_t len)
@@ -46,8 +47,11 @@ static bool udp_in(const struct lwip_packet *pk)
 	len = ntohs(u.len);
 	if (len < sizeof(u) || pk->header + len > pk->len)
 		return true;
-	if (u.check && !lwip_packet_checksum_ok(pk, IPPROTO_UDP))
+	if (u.check && !lwip_packet_checksum_ok(pk, IPPROTO_UDP)) {
+		mib_udp(!addr_is_v4(&pk->dst), false, MIB_UDP_IN_ERRORS);
+		mib_udp(!addr_is_v4(&pk->dst), false, MIB_UDP_BAD_SUM);
 		return true;
+	}
 	g = packet_dgram(pk, pk->header + sizeof(u), len - sizeof(u));
 	if (!g)
 		return true;

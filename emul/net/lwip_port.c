@@ -25,6 +25,7 @@
 #include "emul/base/mutex.h"
 #include "emul/base/timer.h"
 #include "emul/net/lwip_in.h"
+#include "emul/net/mib.h"
 #include "emul/net/offload.h"
 #include "emul/net/pcap.h"
 #include "emul/net/route.h"
@@ -151,6 +152,8 @@ static int send_frame(const void *frame, size_t len, const struct large_frame *l
 	pcap_frame(frame, len);
 	r = backend->send(frame, len, large);
 	route_count_eth(true, len, r < 0);
+	if (r == 0)
+		mib_frame(true, frame, len, large ? (unsigned)((len - large->headers + large->segment - 1) / large->segment) : 1);
 	return r;
 }
 
@@ -191,6 +194,7 @@ void eth_receive(const void *frame, size_t len)
 	pcap_frame(frame, len);
 	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
 	route_count_eth(false, len, !p);
+	mib_frame(false, frame, len, 1);
 	if (p) {
 		pbuf_take(p, frame, (u16_t)len);
 		if (eth.input(p, &eth) != ERR_OK)

@@ -192,31 +192,55 @@ static int fits(const struct inet_diag_req_v2 *r, const struct inet_line *l, con
 	return addr_is_any(&f->local.ip) || same_addr(r->id.idiag_src, &f->local.ip, l->e.family);
 }
 
+/* The one that is meant, in list; NULL: there is none. */
+static const struct inet_line *find_one(const struct inet_list *list, const struct inet_diag_req_v2 *r, struct inet_facts *ret)
+{
+	const struct inet_line *best = NULL;
+	int best_fit = 0;
+
+	for (size_t i = 0; i < list->n && best_fit < 2; i++) {
+		struct inet_facts f;
+		int fit;
+
+		inet_list_look(&list->line[i], &f);
+		fit = fits(r, &list->line[i], &f);
+		if (fit > best_fit) {
+			best_fit = fit;
+			best = &list->line[i];
+			*ret = f;
+		}
+	}
+	return best && cookie_fits(r->id.idiag_cookie, ret->inode) ? best : NULL;
+}
+
+/* SOCK_DESTROY. sock_diag_destroy(), tcp_abort() */
+static int destroy(struct nl_request *rq, const struct inet_line *l)
+{
+	if (!rq->may_change)
+		return -EPERM;
+	if (!l->sock || l->e.proto != PORT_TCP)
+		return -EOPNOTSUPP;
+	inet_tcp_abort(container_of(l->sock, struct inet_tcp, inet), ECONNABORTED);
+	return 0;
+}
+
 static int one_inet(struct nl_request *rq, const struct inet_diag_req_v2 *r, enum port_proto proto)
 {
 	struct inet_list list;
-	const struct inet_line *best = NULL;
-	struct inet_facts f, best_facts = { 0 };
-	int best_fit = 0;
+	const struct inet_line *l;
+	struct inet_facts f = { 0 };
+	int e = 0;
 
 	inet_list_make(&list, proto, r->sdiag_family);
-	for (size_t i = 0; i < list.n && best_fit < 2; i++) {
-		int fit;
-
-		inet_list_look(&list.line[i], &f);
-		fit = fits(r, &list.line[i], &f);
-		if (fit > best_fit) {
-			best_fit = fit;
-			best = &list.line[i];
-			best_facts = f;
-		}
-	}
-	if (best && !cookie_fits(r->id.idiag_cookie, best_facts.inode))
-		best = NULL;
-	if (best)
-		put_inet(rq, best, &best_facts, r->idiag_ext, 0);
+	l = find_one(&list, r, &f);
+	if (!l)
+		e = -ENOENT;
+	else if (rq->h->nlmsg_type == SOCK_DESTROY)
+		e = destroy(rq, l);
+	else
+		put_inet(rq, l, &f, r->idiag_ext, 0);
 	inet_list_free(&list);
-	return best ? 0 : -ENOENT;
+	return e;
 }
 
 static int inet_request(struct nl_request *rq)
@@ -233,7 +257,9 @@ static int inet_request(struct nl_request *rq)
 	case IPPROTO_UDPLITE: proto = PORT_UDPLITE; break;
 	default: return -ENOENT;
 	}
-	return rq->h->nlmsg_flags & NLM_F_DUMP ? dump_inet(rq, &r, proto) : one_inet(rq, &r, proto);
+	if (rq->h->nlmsg_type == SOCK_DIAG_BY_FAMILY && (rq->h->nlmsg_flags & NLM_F_DUMP))
+		return dump_inet(rq, &r, proto);
+	return one_inet(rq, &r, proto);
 }
 
 /* --- Unix sockets ----------------------------------------------------------------------------------------------------------- */
@@ -368,9 +394,9 @@ int netlink_diag_request(struct nl_request *rq)
 {
 	struct sock_diag_req r;
 
-	if (rq->h->nlmsg_type == SOCK_DESTROY)
-		return -EOPNOTSUPP;
-	if (rq->h->nlmsg_type != SOCK_DIAG_BY_FAMILY || rq->h->nlmsg_len < NLMSG_LENGTH(sizeof(r)))
+	bool destroys = rq->h->nlmsg_type == SOCK_DESTROY;
+
+	if ((rq->h->nlmsg_type != SOCK_DIAG_BY_FAMILY && !destroys) || rq->h->nlmsg_len < NLMSG_LENGTH(sizeof(r)))
 		return -EINVAL;
 	memcpy(&r, NLMSG_DATA(rq->h), sizeof(r));
 	if (r.sdiag_family >= AF_MAX)
@@ -378,7 +404,7 @@ int netlink_diag_request(struct nl_request *rq)
 	switch (r.sdiag_family) {
 	case AF_INET:
 	case AF_INET6: return inet_request(rq);
-	case AF_UNIX: return unix_request(rq);
+	case AF_UNIX: return destroys ? -EOPNOTSUPP : unix_request(rq);
 	default: return -ENOENT;
 	}
 }

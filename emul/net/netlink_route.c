@@ -210,33 +210,72 @@ static void dump_routes(struct nl_request *rq)
 
 /* --- one thing ------------------------------------------------------------------------------------------------------------ */
 
+/* Which interface the request means. */
+static int find_link(struct nl_request *rq, struct ifinfomsg *m, struct netif_info *ret)
+{
+	size_t size;
+	const void *name;
+
+	if (rq->h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+		return -EINVAL;
+	read_header(rq->h, m, sizeof(*m));
+	name = find_attr(rq->h, sizeof(*m), IFLA_IFNAME, &size);
+	if (!name)
+		name = find_attr(rq->h, sizeof(*m), IFLA_ALT_IFNAME, &size);
+	if (m->ifi_index > 0)
+		return netif_info_by_index(m->ifi_index, ret);
+	if (name) {
+		char text[IFNAMSIZ] = "";
+
+		memcpy(text, name, MIN(size, sizeof(text) - 1));
+		return netif_info_by_name(text, ret);
+	}
+	return -EINVAL;
+}
+
 static int get_link(struct nl_request *rq)
 {
 	struct ifinfomsg m;
 	struct netif_info i;
-	size_t size;
-	const void *name;
-	int r;
+	int r = find_link(rq, &m, &i);
 
-	if (rq->h->nlmsg_len < NLMSG_LENGTH(sizeof(m)))
-		return -EINVAL;
-	read_header(rq->h, &m, sizeof(m));
-	name = find_attr(rq->h, sizeof(m), IFLA_IFNAME, &size);
-	if (!name)
-		name = find_attr(rq->h, sizeof(m), IFLA_ALT_IFNAME, &size);
-	if (m.ifi_index > 0) {
-		r = netif_info_by_index(m.ifi_index, &i);
-	} else if (name) {
-		char text[IFNAMSIZ] = "";
-
-		memcpy(text, name, MIN(size, sizeof(text) - 1));
-		r = netif_info_by_name(text, &i);
-	} else {
-		return -EINVAL;
-	}
 	if (r == 0)
 		put_link(rq, &i, 0);
 	return r;
+}
+
+/* Attributes of RTM_NEWLINK that would change nothing. */
+static bool same_attrs(const struct nl_request *rq, const struct netif_info *i)
+{
+	size_t at = NLMSG_LENGTH(sizeof(struct ifinfomsg)), len = rq->h->nlmsg_len;
+	uint32_t v;
+
+	for (struct nlattr a; at + NLA_HDRLEN <= len; at += NLA_ALIGN(a.nla_len)) {
+		memcpy(&a, (const char *)rq->h + at, sizeof(a));
+		if (a.nla_len < NLA_HDRLEN || a.nla_len > len - at)
+			return false;
+		v = 0;
+		if (a.nla_len == NLA_HDRLEN + sizeof(v))
+			memcpy(&v, (const char *)rq->h + at + NLA_HDRLEN, sizeof(v));
+		if (a.nla_type != IFLA_IFNAME && a.nla_type != IFLA_ALT_IFNAME && (a.nla_type != IFLA_MTU || v != i->mtu) &&
+		    (a.nla_type != IFLA_TXQLEN || v != i->txqlen))
+			return false;
+	}
+	return true;
+}
+
+/* `ip link set lo up`: interfaces are made when the instance starts, and stay as they are. */
+static int set_link(struct nl_request *rq)
+{
+	struct ifinfomsg m;
+	struct netif_info i;
+	int r = rq->may_change ? find_link(rq, &m, &i) : -EPERM;
+
+	if (r < 0)
+		return r == -ENODEV && (rq->h->nlmsg_flags & NLM_F_CREATE) ? -EOPNOTSUPP : r;
+	if (rq->h->nlmsg_flags & NLM_F_EXCL)
+		return -EEXIST;
+	return (m.ifi_flags ^ i.flags) & m.ifi_change || !same_attrs(rq, &i) ? -EOPNOTSUPP : 0;
 }
 
 static bool covers(const struct netif_route *r, const uint8_t *dst)
@@ -310,8 +349,10 @@ int netlink_route_request(struct nl_request *rq)
 		return -EOPNOTSUPP;
 	if (rq->h->nlmsg_len < NLMSG_LENGTH(sizeof(struct rtgenmsg)))
 		return 0;
+	if (!get && (type == RTM_NEWLINK || type == RTM_SETLINK))
+		return set_link(rq);
 	if (!get)
-		return -EPERM;
+		return rq->may_change ? -EOPNOTSUPP : -EPERM;
 	if (rq->h->nlmsg_flags & NLM_F_DUMP)
 		return dump(rq);
 	switch (type) {

@@ -4,5 +4,6 @@
 #define EMUL_NET_PROCNET_H
 
 void procnet_boot(void);
+void procnet_mib_boot(void); /* snmp, netstat, sockstat and kin */
 
 #endif

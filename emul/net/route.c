@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <stdatomic.h>
 
+#include "emul/net/mib.h"
 #include "emul/net/netif_info.h"
 
 const unsigned char eth_hwaddr[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
@@ -23,8 +24,9 @@ static void count(_Atomic uint64_t *c, uint64_t n)
 	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
 }
 
-void route_count_lo(size_t bytes)
+void route_count_lo(bool v6, size_t bytes)
 {
+	mib_local(v6, bytes);
 	count(&lo.packets, 1);
 	count(&lo.bytes, bytes);
 }

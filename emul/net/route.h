@@ -29,7 +29,7 @@ int route_to(const struct in6_addr *dst, uint32_t scope);
 /* The source address for a destination; false: none. */
 bool route_source(const struct in6_addr *dst, uint32_t scope, struct in6_addr *ret);
 /* Counts a packet between local sockets, for lo's statistics. */
-void route_count_lo(size_t bytes);
+void route_count_lo(bool v6, size_t bytes);
 void route_count_eth(bool tx, size_t bytes, bool dropped);
 
 #endif

@@ -4,6 +4,7 @@
 #include "emul/net/net.h"
 #include "emul/net/sock.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,6 +37,47 @@ static void options_init(struct sock_options *o)
 
 static _Atomic unsigned nsocks;
 
+static _Atomic unsigned kinds[SOCK_KIND_MAX];
+
+static enum sock_kind kind_of(int family, int type, int protocol)
+{
+	bool six = family == AF_INET6;
+
+	switch (family) {
+	case AF_INET:
+	case AF_INET6:
+		if (type == SOCK_STREAM)
+			return six ? SOCK_KIND_TCP6 : SOCK_KIND_TCP;
+		if (type == SOCK_RAW)
+			return six ? SOCK_KIND_RAW6 : SOCK_KIND_RAW;
+		if (protocol == IPPROTO_UDP)
+			return six ? SOCK_KIND_UDP6 : SOCK_KIND_UDP;
+		if (protocol == IPPROTO_UDPLITE)
+			return six ? SOCK_KIND_UDPLITE6 : SOCK_KIND_UDPLITE;
+		return six ? SOCK_KIND_PING6 : SOCK_KIND_PING;
+	case AF_UNIX: return type == SOCK_STREAM ? SOCK_KIND_UNIX_STREAM : SOCK_KIND_UNIX;
+	case AF_NETLINK: return SOCK_KIND_NETLINK;
+	default: return SOCK_KIND_OTHER;
+	}
+}
+
+static void count_kind(const struct sock *s, int n)
+{
+	atomic_fetch_add_explicit(&kinds[kind_of(s->family, s->type, s->protocol)], (unsigned)n, memory_order_relaxed);
+}
+
+unsigned sock_kind_count(enum sock_kind kind)
+{
+	return atomic_load_explicit(&kinds[kind], memory_order_relaxed);
+}
+
+void sock_change_family(struct sock *s, int family)
+{
+	count_kind(s, -1);
+	s->family = family;
+	count_kind(s, 1);
+}
+
 unsigned sock_count(void)
 {
 	return atomic_load_explicit(&nsocks, memory_order_relaxed);
@@ -50,6 +92,7 @@ void sock_init(struct sock *s, const struct sock_ops *ops, int family, int type,
 	s->family = family;
 	s->type = type;
 	s->protocol = protocol;
+	count_kind(s, 1);
 	s->uid = t ? t->fsc.cred->fsuid : 0;
 	s->gid = t ? t->fsc.cred->fsgid : 0;
 	mutex_init(&s->lock);
@@ -78,6 +121,7 @@ void sock_put(struct sock *s)
 {
 	if (!s || !ref_put(&s->ref))
 		return;
+	count_kind(s, -1);
 	if (s->ops->destroy)
 		s->ops->destroy(s);
 	waitq_fini(&s->wr);

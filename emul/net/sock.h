@@ -128,6 +128,11 @@ struct sock_options {
 		sndbuf_locked, rcvbuf_locked, filter_locked, prefer_busy_poll;
 };
 
+/* For /proc/net/protocols and sockstat. */
+enum sock_kind { SOCK_KIND_OTHER, SOCK_KIND_TCP, SOCK_KIND_TCP6, SOCK_KIND_UDP, SOCK_KIND_UDP6, SOCK_KIND_UDPLITE, SOCK_KIND_UDPLITE6,
+		 SOCK_KIND_PING, SOCK_KIND_PING6, SOCK_KIND_RAW, SOCK_KIND_RAW6, SOCK_KIND_UNIX, SOCK_KIND_UNIX_STREAM, SOCK_KIND_NETLINK,
+		 SOCK_KIND_MAX };
+
 struct sock {
 	struct file file;
 	struct ref ref;
@@ -144,6 +149,8 @@ struct sock {
 };
 
 /* Fills the common part of a zeroed object whose first member is the sock; references: one of file and sock. nonblock etc. by file flags. */
+unsigned sock_kind_count(enum sock_kind kind); /* how many there are */
+void sock_change_family(struct sock *s, int family); /* IPV6_ADDRFORM */
 void sock_init(struct sock *s, const struct sock_ops *ops, int family, int type, int protocol, struct task *t);
 /* A child's options are its listener's (accept). */
 void sock_inherit_options(struct sock *child, const struct sock *listener);

@@ -184,6 +184,28 @@ static void who_may_not_change_is_told(void **state)
 	assert_int_equal(bg_as_user(65534, change, &s), 0);
 }
 
+/* ip link set lo up */
+static void what_is_so_may_be_said_again(void **state)
+{
+	struct request rq = request_of(RTM_NEWLINK, NLM_F_ACK, sizeof(struct ifinfomsg));
+	struct ifreq ifr = { .ifr_name = "lo" };
+	int s = route_socket(), fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ASSERT_OK(ioctl(fd, SIOCGIFFLAGS, &ifr));
+	if (geteuid() != 0 || !(ifr.ifr_flags & IFF_UP))
+		skip();
+	rq.i.ifi_index = 1;
+	rq.i.ifi_change = rq.i.ifi_flags = IFF_UP;
+	assert_int_equal(error_of(s, &rq, rq.h.nlmsg_len), 0);
+	ASSERT_OK(ioctl(fd, SIOCSIFFLAGS, &ifr));
+	strcpy(ifr.ifr_name, "none9");
+	ASSERT_ERR(ioctl(fd, SIOCSIFFLAGS, &ifr), ENODEV);
+	rq.i.ifi_index = 12345;
+	assert_int_equal(error_of(s, &rq, rq.h.nlmsg_len), -ENODEV);
+	close(fd);
+	close(s);
+}
+
 static void one_link(void **state)
 {
 	__attribute__((aligned(8))) char buf[8192];
@@ -312,6 +334,7 @@ int main(void)
 		cmocka_unit_test(dumps_end_and_show_lo),
 		cmocka_unit_test(errors_and_acks),
 		cmocka_unit_test(who_may_not_change_is_told),
+		cmocka_unit_test(what_is_so_may_be_said_again),
 		cmocka_unit_test(one_link),
 		cmocka_unit_test(malformed_requests_are_dropped),
 		cmocka_unit_test(a_flood_is_lost_not_kept),

@@ -330,6 +330,53 @@ static void unix_sockets(void **state)
 	close(sv[1]);
 }
 
+static long destroy(int fd)
+{
+	struct request rq = inet_request(AF_INET, IPPROTO_TCP, ALL);
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+
+	rq.h.nlmsg_type = SOCK_DESTROY;
+	rq.h.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	ASSERT_OK(getsockname(fd, (struct sockaddr *)&in, &len));
+	rq.in.id.idiag_sport = in.sin_port;
+	rq.in.id.idiag_src[0] = in.sin_addr.s_addr;
+	if (getpeername(fd, (struct sockaddr *)&in, &len) == 0) {
+		rq.in.id.idiag_dport = in.sin_port;
+		rq.in.id.idiag_dst[0] = in.sin_addr.s_addr;
+	}
+	return ask(&rq, answer, sizeof(answer), &(size_t){ 0 });
+}
+
+/* ss -K */
+static void connections_are_ended(void **state)
+{
+	struct request rq = unix_request(ALL, 0);
+	unsigned port;
+	int sv[2], l = tcp_listener(1, &port);
+	long r;
+	char c;
+
+	tcp_pair(sv);
+	r = destroy(sv[0]);
+	if (r == -EOPNOTSUPP || r == -EPERM)
+		skip(); /* a kernel without, or nobody who may */
+	assert_int_equal(r, 0);
+	ASSERT_ERR(recv(sv[0], &c, 1, 0), ECONNABORTED);
+	ASSERT_ERR(recv(sv[1], &c, 1, 0), ECONNRESET);
+	assert_int_equal(wait_events(sv[0], POLLHUP) & (POLLHUP | POLLERR), POLLHUP);
+	assert_int_equal(destroy(l), 0);
+	ASSERT_ERR(accept(l, NULL, NULL), EINVAL);
+	close_pair(sv);
+	close(l);
+	rq.h.nlmsg_type = SOCK_DESTROY;
+	assert_int_equal(ask(&rq, answer, sizeof(answer), &(size_t){ 0 }), -EOPNOTSUPP);
+	rq = inet_request(AF_INET, IPPROTO_TCP, ALL);
+	rq.h.nlmsg_type = SOCK_DESTROY;
+	rq.in.id.idiag_sport = htons(1);
+	assert_int_equal(ask(&rq, answer, sizeof(answer), &(size_t){ 0 }), -ENOENT);
+}
+
 static void requests_that_are_wrong(void **state)
 {
 	struct request rq = inet_request(AF_INET, IPPROTO_TCP, ALL);
@@ -356,6 +403,7 @@ int main(void)
 		cmocka_unit_test(by_its_ends),
 		cmocka_unit_test(filters),
 		cmocka_unit_test(unix_sockets),
+		cmocka_unit_test(connections_are_ended),
 		cmocka_unit_test(requests_that_are_wrong),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
