@@ -9,6 +9,9 @@
 #include "emul/base/mutex.h"
 
 struct sysctl sysctl_aio_max_nr = { 65536, 0, 1 << 20 };
+struct sysctl sysctl_dir_notify_enable = { 1, 0, 1 };
+struct sysctl sysctl_lease_break_time = { 45, 0, INT_MAX };
+struct sysctl sysctl_leases_enable = { 1, 0, 1 };
 struct sysctl sysctl_inotify_instances = { 128, 0, INT_MAX };
 struct sysctl sysctl_pipe_max_size = { 1048576, 4096, 1L << 31 };
 struct sysctl sysctl_mq_msg_default = { 10, 1, 65536 };

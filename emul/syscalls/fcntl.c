@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fcntl(2) and flock(2). fs/fcntl.c, fs/locks.c. No leases, no directory notification, no write hints. */
+/* fcntl(2) and flock(2). fs/fcntl.c, fs/locks.c. */
 #include <linux/capability.h>
 #include <sys/file.h>
 
@@ -51,31 +51,32 @@ static long set_flags(struct task *t, struct file *f, int fd, unsigned flags)
 	return r;
 }
 
-/* __tty_fasync() */
-static void default_owner(struct task *t, struct file *f)
-{
-	pid_t group = f->ops->async_group(f);
-
-	mutex_lock(&f->own_lock);
-	if (!f->own.pid) {
-		f->own.type = group ? F_OWNER_PGRP : F_OWNER_PID;
-		f->own.pid = group ? group : t->proc->pid;
-		f->own.uid = t->fsc.cred->uid;
-		f->own.euid = t->fsc.cred->euid;
-	}
-	mutex_unlock(&f->own_lock);
-}
-
 long fd_set_async(struct task *t, struct file *f, int fd, bool on)
 {
-	long r;
+	return on == !!(file_flags(f) & O_ASYNC) ? 0 : file_set_async(f, fd, on, &t->fsc);
+}
 
-	if (on == !!(file_flags(f) & O_ASYNC))
-		return 0;
-	r = file_set_async(f, fd, on);
-	if (r == 0 && on && f->ops->async_group)
-		default_owner(t, f);
-	return r;
+/* --- write hints ------------------------------------------------------------------ */
+
+static long get_write_hint(struct task *t, struct file *f, gva_t at)
+{
+	uint64_t hint = atomic_load(file_write_hint(f));
+
+	return guest_write(t->mm, at, &hint);
+}
+
+static long set_write_hint(struct task *t, struct file *f, gva_t at)
+{
+	uint64_t hint;
+
+	if (!owns_file(t, f))
+		return -EPERM;
+	if (guest_read(t->mm, &hint, at) < 0)
+		return -EFAULT;
+	if (hint > RWH_WRITE_LIFE_EXTREME)
+		return -EINVAL;
+	atomic_store(file_write_hint(f), hint);
+	return 0;
 }
 
 /* --- who gets SIGIO -------------------------------------------------------------- */
@@ -301,10 +302,11 @@ static long file_command(struct task *t, struct file *f, int fd, int cmd, uint64
 	case F_SETPIPE_SZ: return pipe_set_size(f, (unsigned)arg, cred_capable(t->fsc.cred, CAP_SYS_RESOURCE));
 	case F_ADD_SEALS: return memfd_add_seals(f, (unsigned)arg);
 	case F_GET_SEALS: return memfd_get_seals(f);
-	case F_GETLEASE: return F_UNLCK;
-	case F_NOTIFY: /* no events: the end of a watch, and there is none */
-		return !((unsigned)arg & ~(unsigned)DN_MULTISHOT) ? 0 : !S_ISDIR(file_mode(f)) ? -ENOTDIR : -EINVAL;
-	/* F_SETLEASE, write hints: as a file system or kernel without them */
+	case F_SETLEASE: return file_set_lease(f, fd, (int)arg, &t->fsc);
+	case F_GETLEASE: return file_get_lease(f);
+	case F_NOTIFY: return file_dnotify(f, fd, (unsigned)arg, &t->fsc);
+	case F_GET_RW_HINT: return get_write_hint(t, f, arg);
+	case F_SET_RW_HINT: return set_write_hint(t, f, arg);
 	default: return owner_command(t, f, cmd, arg);
 	}
 }

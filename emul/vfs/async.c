@@ -6,12 +6,14 @@
  * event is noted by the thread that makes it and sent when the thread has dropped its locks: at the end of a call, before it
  * sleeps, after a callback of the reactor. A note holds its file.
  */
+#include <signal.h>
 #include <stdlib.h>
 
 #include "emul/base/err.h"
 #include "emul/base/log.h"
 #include "emul/vfs/file.h"
 #include "emul/vfs/hooks.h"
+#include "emul/vfs/vfs.h"
 
 struct note {
 	struct list node;
@@ -40,7 +42,8 @@ void file_note(struct file *f, int code)
 
 	if (!file_async_noted)
 		list_init(&notes);
-	if (known(f, code) || !ref_get_live(&f->ref))
+	if ((code != POLL_MSG && known(f, code)) || /* changes of a directory count one by one */
+	     !ref_get_live(&f->ref))
 		return;
 	n = malloc(sizeof(*n));
 	if (!n) {
@@ -68,7 +71,19 @@ void file_async_send(void)
 	}
 }
 
-int file_set_async(struct file *f, int fd, bool on)
+void file_default_owner(struct file *f, const struct fs_ctx *c, pid_t group)
+{
+	mutex_lock(&f->own_lock);
+	if (!f->own.pid) {
+		f->own.type = group ? F_OWNER_PGRP : F_OWNER_PID;
+		f->own.pid = group ? group : c->pid;
+		f->own.uid = c->cred->uid;
+		f->own.euid = c->cred->euid;
+	}
+	mutex_unlock(&f->own_lock);
+}
+
+int file_set_async(struct file *f, int fd, bool on, const struct fs_ctx *c)
 {
 	int r;
 
@@ -77,6 +92,8 @@ int file_set_async(struct file *f, int fd, bool on)
 	r = on ? f->ops->start_async(f) : 0;
 	if (r < 0)
 		return r;
+	if (on && f->ops->async_group)
+		file_default_owner(f, c, f->ops->async_group(f));
 	mutex_lock(&f->own_lock);
 	if (on) {
 		f->own.fd = fd;

@@ -188,8 +188,11 @@ int vfs_truncate(struct fs_ctx *c, const struct path *p, uint64_t size)
 		r = inode_get_write(i);
 	if (r < 0)
 		return r;
-	inode_drop_privileges(c->cred, i, &a);
-	r = set(c, p, &a);
+	r = lease_break(i, O_WRONLY);
+	if (r == 0) {
+		inode_drop_privileges(c->cred, i, &a);
+		r = set(c, p, &a);
+	}
 	inode_put_write(i);
 	return r;
 }

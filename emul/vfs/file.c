@@ -63,6 +63,8 @@ void file_put(struct file *f)
 	if (f->inode && !(file_flags(f) & O_PATH))
 		notify_path(&(struct path){ f->path.mnt, f->path.dentry }, file_writable(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	epoll_forget(f);
+	file_end_dnotify(f, NULL);
+	file_drop_lease(f);
 	file_release_own_locks(f);
 	f->ops->release(f);
 }
@@ -71,8 +73,10 @@ int file_close(struct file *f, void *owner)
 {
 	int r = f->ops->flush ? f->ops->flush(f, owner) : 0;
 
-	if (!(file_flags(f) & O_PATH))
+	if (!(file_flags(f) & O_PATH)) {
+		file_end_dnotify(f, owner);
 		file_release_posix_locks(f, owner);
+	}
 	file_put(f);
 	return r;
 }
@@ -270,6 +274,11 @@ int file_set_flags(struct file *f, unsigned flags)
 	while (!atomic_compare_exchange_weak(&f->flags, &old, now))
 		now = (flags & SETFL_MASK) | (old & ~SETFL_MASK);
 	return 0;
+}
+
+_Atomic uint64_t *file_write_hint(struct file *f)
+{
+	return f->inode ? &f->inode->write_hint : &f->anon_write_hint;
 }
 
 /* --- directories, size, storage ---------------------------------------------------------------------------- */

@@ -84,11 +84,13 @@ struct file {
 	struct inode *inode;            /* constant; NULL: anonymous */
 	bool counted_writer;            /* in inode->nwriters; constant after opening */
 	struct mutex own_lock;
+	_Atomic bool leased, dnotified; /* has a lease; had an entry of F_NOTIFY */
 	_Atomic bool async;             /* O_ASYNC was set by fcntl or ioctl: events signal the owner. own_lock to change it */
 	struct { int type; pid_t pid; int sig; int fd; uid_t uid, euid; } own; /* own_lock: F_SETOWN, F_SETSIG; fd: of O_ASYNC */
 	struct list epolls;             /* epoll_watch_lock: items that watch this file */
 	_Atomic unsigned nr_epolls;     /* of them; read without the lock when the last reference goes */
 	uid_t anon_uid; gid_t anon_gid; /* who made an anonymous file that has an owner (pipe, memfd): file_set_maker() */
+	_Atomic uint64_t anon_write_hint; /* as an inode's */
 	uint64_t anon_ino;              /* inode number of an anonymous file, for st_ino and pipe:[N] */
 };
 
@@ -133,9 +135,19 @@ int file_stat(struct file *f, unsigned mask, struct statx *ret);
 mode_t file_mode(struct file *f);
 /* fcntl(F_SETFL), FIONBIO: the flags that can change. -EINVAL (O_DIRECT on what has none), and what set_flags says. */
 int file_set_flags(struct file *f, unsigned flags);
+/* Who gets signals of f if nobody was told to: a process group, or the caller. */
+void file_default_owner(struct file *f, const struct fs_ctx *c, pid_t group);
 /* O_ASYNC on or off, asked for by descriptor fd, which signals name. -ENOTTY: this file has none. */
-int file_set_async(struct file *f, int fd, bool on);
+int file_set_async(struct file *f, int fd, bool on, const struct fs_ctx *c);
 int file_always_async(struct file *f); /* for start_async: nothing to do */
+/* fcntl(2), F_SETLEASE: F_RDLCK, F_WRLCK, F_UNLCK (lease.c). -EINVAL, -EACCES, -EAGAIN: opened by others, or there is none. */
+int file_set_lease(struct file *f, int fd, int type, const struct fs_ctx *c);
+int file_get_lease(struct file *f);  /* what it is, or will be when it is broken */
+void file_drop_lease(struct file *f); /* when the last reference goes */
+_Atomic uint64_t *file_write_hint(struct file *f); /* F_GET_RW_HINT, F_SET_RW_HINT: a property of the inode */
+/* F_NOTIFY (dnotify.c). -EINVAL: turned off; -ENOTDIR. And the end of what came by the table `owner` (NULL: any). */
+int file_dnotify(struct file *f, int fd, unsigned events, const struct fs_ctx *c);
+void file_end_dnotify(struct file *f, const void *owner);
 int file_readdir(struct file *f, struct dirsink *out); /* -ENOTDIR; -ENOENT: the directory was removed */
 int file_truncate(struct file *f, uint64_t size);      /* -EINVAL: not regular or not open for writing */
 int file_fallocate(struct file *f, int mode, int64_t off, int64_t len); /* with all checks of vfs_fallocate() */

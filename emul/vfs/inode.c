@@ -10,8 +10,8 @@ void inode_init(struct inode *i, const struct inode_ops *ops, struct super *sb, 
 	*i = (struct inode){ .ops = ops, .sb = super_get(sb), .type = type, .dev = dev, .ino = ino };
 	ref_init(&i->ref);
 	mutex_init(&i->lock);
-	mutex_init(&i->watch_lock);
 	list_init(&i->watches);
+	list_init(&i->dnotes);
 }
 
 void inode_fini(struct inode *i)
@@ -19,7 +19,6 @@ void inode_fini(struct inode *i)
 	if (atomic_load(&i->nwatches))
 		notify_inode_gone(i);
 	fifo_free(i->fifo);
-	mutex_fini(&i->watch_lock);
 	mutex_fini(&i->lock);
 	super_put(i->sb);
 }

@@ -79,15 +79,18 @@ struct inode { /* embedded in the file system's own; made by inode_init() */
 	_Atomic int nwriters;      /* > 0: descriptions open for writing; < 0: programs that run it. ETXTBSY keeps them apart */
 	_Atomic unsigned nopen;    /* descriptions, O_PATH aside */
 	_Atomic bool unlinked;     /* no name is left: whoever closes it last tells its watchers */
+	_Atomic uint64_t write_hint; /* F_SET_RW_HINT: kept, of no effect */
 	bool linkable;             /* made by O_TMPFILE without O_EXCL: may get its first name */
-	struct mutex watch_lock;   /* notify.c; inner to everything here */
-	struct list watches;       /* watch_lock */
+	struct list watches, dnotes; /* notify_lock: inotify's and dnotify's */
 	_Atomic unsigned nwatches; /* cheap test: nobody watches */
 };
 void inode_init(struct inode *i, const struct inode_ops *ops, struct super *sb, mode_t type, dev_t dev, uint64_t ino);
 void inode_fini(struct inode *i); /* for release */
 struct inode *inode_get(struct inode *i);
 void inode_put(struct inode *i);
+/* An open or a truncation is about to be: ends or lowers the leases that are against it, or waits for that. flags: O_ACCMODE, O_NONBLOCK.
+ * The caller is counted in nopen, or nwriters, already. 0, -EWOULDBLOCK, -ERESTARTSYS, -EWOULDSLEEP. No lock held. */
+int lease_break(struct inode *i, unsigned flags);
 int inode_get_write(struct inode *i); /* one more writer; -ETXTBSY: a program runs it */
 void inode_put_write(struct inode *i);
 DEFINE_AUTO(inode, inode_put);

@@ -6,7 +6,6 @@
  * holds its inode, and both the inode and the inotify file lead to it. Inodes are let go outside of the lock.
  */
 #include "emul/base/sysctl.h"
-#include "emul/vfs/notify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 
 #include "emul/base/err.h"
 #include "emul/mm/mm.h"
-#include "emul/vfs/inode.h"
+#include "emul/vfs/notify_internal.h"
 #include "emul/vfs/pseudo.h"
 
 #define QUEUE_MAX 16384
@@ -46,8 +45,8 @@ struct inotify {
 	bool overflowed;           /* the queue's last event says so */
 };
 
-static struct mutex notify_lock = MUTEX_INIT;
-static _Atomic unsigned nwatches_all; /* nobody watches anything: read without the lock */
+struct mutex notify_lock = MUTEX_INIT;
+_Atomic unsigned notify_nwatches;
 
 static const struct file_ops inotify_ops;
 
@@ -119,7 +118,7 @@ static struct inode *watch_end(struct watch *w, bool tell)
 	list_del(&w->inode_node);
 	list_del(&w->file_node);
 	atomic_fetch_sub(&i->nwatches, 1);
-	atomic_fetch_sub(&nwatches_all, 1);
+	atomic_fetch_sub(&notify_nwatches, 1);
 	w->in->nwatches--;
 	free(w);
 	return i;
@@ -159,6 +158,7 @@ static void deliver_to(struct inode *i, const char *name, uint32_t mask, uint32_
 		return;
 	mutex_lock(&notify_lock);
 	ended = deliver(i, name, mask, cookie, unlinked);
+	dnotify_deliver_locked(i, mask);
 	mutex_unlock(&notify_lock);
 	while (ended--)
 		inode_put(i);
@@ -166,7 +166,7 @@ static void deliver_to(struct inode *i, const char *name, uint32_t mask, uint32_
 
 void notify_inode(struct inode *i, struct inode *dir, const char *name, uint32_t mask, uint32_t cookie)
 {
-	if (!atomic_load_explicit(&nwatches_all, memory_order_acquire))
+	if (!atomic_load_explicit(&notify_nwatches, memory_order_acquire))
 		return;
 	if (dir)
 		deliver_to(dir, name, mask, cookie, false);
@@ -179,7 +179,7 @@ void notify_path(const struct path *p, uint32_t mask)
 	char name[256];
 	bool unlinked;
 
-	if (!atomic_load_explicit(&nwatches_all, memory_order_acquire) || !d)
+	if (!atomic_load_explicit(&notify_nwatches, memory_order_acquire) || !d)
 		return;
 	if (S_ISDIR(d->inode->type))
 		mask |= IN_ISDIR;
@@ -221,7 +221,7 @@ uint32_t notify_cookie(void)
 /* A watch holds its inode: what comes here has none left. */
 void notify_inode_gone(struct inode *i)
 {
-	assert(list_empty(&i->watches));
+	assert(list_empty(&i->watches) && list_empty(&i->dnotes));
 	(void)i;
 }
 
@@ -270,7 +270,7 @@ static int add_locked(struct inotify *in, struct inode *i, uint32_t mask)
 	list_add_tail(&in->watches, &w->file_node);
 	in->nwatches++;
 	atomic_fetch_add(&i->nwatches, 1);
-	atomic_fetch_add(&nwatches_all, 1);
+	atomic_fetch_add(&notify_nwatches, 1);
 	return w->wd;
 }
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inotify's hooks: what the calls of vfs.h and the file code report. notify.c implements them and inotify files
- * on top; an inode has the list of its watches (inode.h: watch_lock, watches, nwatches).
+ * inotify's and dnotify's hooks: what the calls of vfs.h and the file code report. notify.c implements them and inotify files
+ * on top, dnotify.c the signals of F_NOTIFY; an inode has the lists of those who watch it.
  */
 #ifndef EMUL_VFS_NOTIFY_H
 #define EMUL_VFS_NOTIFY_H
 
 #include <stdint.h>
 #include <sys/inotify.h>
+
+#define NOTIFY_RENAMED 0x10000000 /* moved within its directory: dnotify's only */
 
 struct inode;
 struct path;

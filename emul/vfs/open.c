@@ -120,11 +120,17 @@ static int open_inode(struct fs_ctx *c, const struct path *p, unsigned flags, st
 
 	if (r < 0)
 		return r;
-	r = i->ops->open ? i->ops->open(c, i, p, flags, &f) : -ENXIO;
+	atomic_fetch_add(&i->nopen, 1);
+	r = lease_break(i, flags);
+	if (r == 0)
+		r = i->ops->open ? i->ops->open(c, i, p, flags, &f) : -ENXIO;
 	if (r == 0 && !f->path.dentry && !path_is_nameless(p))
 		file_set_path(f, p);
+	/* the file counts itself */
+	if (atomic_fetch_sub(&i->nopen, 1) == 1)
+		notify_last_close(i);
 	if (writes)
-		inode_put_write(i); /* the file counts itself */
+		inode_put_write(i);
 	if (r < 0)
 		return r;
 	*ret = f;

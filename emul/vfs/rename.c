@@ -116,6 +116,8 @@ static void tell_move(struct walk *from, struct walk *to, struct inode *i, struc
 
 	notify_inode(from->at.dentry->inode, NULL, from->last, IN_MOVED_FROM | is_dir, cookie);
 	notify_inode(to->at.dentry->inode, NULL, to->last, IN_MOVED_TO | is_dir, cookie);
+	if (from->at.dentry == to->at.dentry)
+		notify_inode(from->at.dentry->inode, NULL, NULL, NOTIFY_RENAMED, 0);
 	if (victim && !S_ISDIR(victim->type))
 		notify_inode(victim, NULL, NULL, IN_ATTRIB, 0); /* one link less */
 	notify_inode(i, NULL, NULL, IN_MOVE_SELF, 0);

@@ -7,6 +7,7 @@
 #include "tests/lib/file_bg.h"
 #include "tests/lib/file_dir.h"
 #include "tests/lib/pty.h"
+#include "tests/lib/sigwait.h"
 
 #include <netinet/in.h>
 #include <sys/eventfd.h>
@@ -15,57 +16,20 @@
 #include <sys/socket.h>
 
 #define SIG (SIGRTMIN + 3)
-#define IN_BAND (POLLIN | POLLRDNORM)
-#define OUT_BAND (POLLOUT | POLLWRNORM | POLLWRBAND)
-
-static int fetch(int sig, siginfo_t *ret, int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	memset(ret, 0, sizeof(*ret));
-	return sigtimedwait(&set, ret, &ts);
-}
-
-static bool quiet(int sig)
-{
-	siginfo_t info;
-
-	return fetch(sig, &info, 0) == -1;
-}
-
 /* Terminals and the network tell late. */
 static bool stays_quiet(int sig)
 {
 	siginfo_t info;
 
-	return fetch(sig, &info, PTY_QUIET_MS) == -1;
+	return sig_fetch(sig, &info, PTY_QUIET_MS) == -1;
 }
-
-static void drain(int sig)
-{
-	siginfo_t info;
-
-	while (fetch(sig, &info, 0) == sig)
-		;
-}
-
-#define EXPECT(sig, fd, code, band) do {                        \
-	siginfo_t i_;                                           \
-	assert_int_equal(fetch(sig, &i_, PTY_LIMIT_MS), sig);   \
-	assert_int_equal(i_.si_code, code);                     \
-	assert_int_equal(i_.si_fd, fd);                         \
-	assert_int_equal(i_.si_band, band);                     \
-} while (0)
 
 /* What closing the last case's files has sent. */
 static void forget(void)
 {
-	drain(SIG);
-	drain(SIGIO);
-	drain(SIGCHLD);
+	sig_drain(SIG);
+	sig_drain(SIGIO);
+	sig_drain(SIGCHLD);
 }
 
 static void listen_to(int fd, int sig)
@@ -86,16 +50,16 @@ static void pipes_tell_readers_of_data_and_writers_of_room(void **state)
 	listen_to(p[0], SIG);
 	listen_to(p[1], SIG);
 	assert_int_equal(write(p[1], "x", 1), 1);
-	EXPECT(SIG, p[0], POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, p[0], POLL_IN, IN_BAND);
 	assert_int_equal(write(p[1], "y", 1), 1);       /* at each write */
-	EXPECT(SIG, p[0], POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, p[0], POLL_IN, IN_BAND);
 	assert_int_equal(read(p[0], &c, 1), 1);
-	EXPECT(SIG, p[1], POLL_OUT, OUT_BAND);
-	assert_true(quiet(SIG));
+	SIG_EXPECT(SIG, p[1], POLL_OUT, OUT_BAND);
+	assert_true(sig_none(SIG));
 	ASSERT_OK(fcntl(p[0], F_SETFL, 0));
 	assert_int_equal(fcntl(p[0], F_GETFL), O_RDONLY);
 	assert_int_equal(write(p[1], "x", 1), 1);
-	assert_true(quiet(SIG));
+	assert_true(sig_none(SIG));
 }
 
 static void the_end_of_a_pipe_is_told(void **state)
@@ -105,11 +69,11 @@ static void the_end_of_a_pipe_is_told(void **state)
 	ASSERT_OK(pipe(p));
 	listen_to(p[0], SIG);
 	close(p[1]);
-	EXPECT(SIG, p[0], POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, p[0], POLL_IN, IN_BAND);
 	ASSERT_OK(pipe(p));
 	listen_to(p[1], SIG);
 	close(p[0]);
-	EXPECT(SIG, p[1], POLL_OUT, OUT_BAND);
+	SIG_EXPECT(SIG, p[1], POLL_OUT, OUT_BAND);
 }
 
 static int exit_later(void *arg)
@@ -127,7 +91,7 @@ static void a_process_that_exits_tells_the_other_end(void **state)
 	listen_to(p[0], SIG);
 	pid = child_start(exit_later, NULL);
 	close(p[1]);
-	EXPECT(SIG, p[0], POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, p[0], POLL_IN, IN_BAND);
 	ASSERT_CHILD_OK(pid);
 }
 
@@ -143,12 +107,12 @@ static void without_setsig_it_is_sigio_that_says_nothing(void **state)
 	ASSERT_OK(fcntl(rd, F_SETOWN, getpid()));
 	ASSERT_OK(fcntl(rd, F_SETFL, O_ASYNC));
 	assert_int_equal(write(wr, "x", 1), 1);
-	assert_int_equal(fetch(SIGIO, &info, 0), SIGIO);
+	assert_int_equal(sig_fetch(SIGIO, &info, 0), SIGIO);
 	assert_int_equal(info.si_code, SI_KERNEL);
 	assert_int_equal(info.si_pid, 0);
 	ASSERT_OK(fcntl(rd, F_SETSIG, SIGIO));          /* this one says it */
 	assert_int_equal(write(wr, "x", 1), 1);
-	EXPECT(SIGIO, rd, POLL_IN, IN_BAND);
+	SIG_EXPECT(SIGIO, rd, POLL_IN, IN_BAND);
 }
 
 static void an_end_for_both_hears_both(void **state)
@@ -160,9 +124,9 @@ static void an_end_for_both_hears_both(void **state)
 	fd = (int)ASSERT_OK(open("fifo", O_RDWR));
 	listen_to(fd, SIG);
 	assert_int_equal(write(fd, "x", 1), 1);
-	EXPECT(SIG, fd, POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, fd, POLL_IN, IN_BAND);
 	assert_int_equal(read(fd, &(char){ 0 }, 1), 1);
-	EXPECT(SIG, fd, POLL_OUT, OUT_BAND);
+	SIG_EXPECT(SIG, fd, POLL_OUT, OUT_BAND);
 }
 
 static void signals_with_codes_of_their_own_say_sigio(void **state)
@@ -172,7 +136,7 @@ static void signals_with_codes_of_their_own_say_sigio(void **state)
 	ASSERT_OK(pipe(p));
 	listen_to(p[0], SIGCHLD);
 	assert_int_equal(write(p[1], "x", 1), 1);
-	EXPECT(SIGCHLD, p[0], SI_SIGIO, IN_BAND);
+	SIG_EXPECT(SIGCHLD, p[0], SI_SIGIO, IN_BAND);
 }
 
 static void nobody_hears_without_an_owner(void **state)
@@ -183,7 +147,7 @@ static void nobody_hears_without_an_owner(void **state)
 	ASSERT_OK(pipe(p));
 	ASSERT_OK(fcntl(p[0], F_SETFL, O_ASYNC));
 	assert_int_equal(write(p[1], "x", 1), 1);
-	assert_true(quiet(SIGIO));
+	assert_true(sig_none(SIGIO));
 }
 
 static void fioasync_is_the_same_and_knows_who_has_none(void **state)
@@ -196,11 +160,11 @@ static void fioasync_is_the_same_and_knows_who_has_none(void **state)
 	ASSERT_OK(ioctl(p[0], FIOASYNC, &on));
 	assert_true(fcntl(p[0], F_GETFL) & O_ASYNC);
 	assert_int_equal(write(p[1], "x", 1), 1);
-	assert_false(quiet(SIGIO));
+	assert_false(sig_none(SIGIO));
 	ASSERT_OK(ioctl(p[0], FIOASYNC, &off));
 	assert_false(fcntl(p[0], F_GETFL) & O_ASYNC);
 	assert_int_equal(write(p[1], "x", 1), 1);
-	assert_true(quiet(SIGIO));
+	assert_true(sig_none(SIGIO));
 	ASSERT_ERR(ioctl(ev, FIOASYNC, &on), ENOTTY);
 	ASSERT_ERR(ioctl(file, FIOASYNC, &on), ENOTTY);
 	ASSERT_OK(ioctl(ev, FIOASYNC, &off));
@@ -220,10 +184,10 @@ static void asking_at_open_has_no_effect(void **state)
 	assert_true(fcntl(fd, F_GETFL) & O_ASYNC);
 	ASSERT_OK(fcntl(fd, F_SETOWN, getpid()));
 	assert_int_equal(write(fd, "x", 1), 1);
-	assert_true(quiet(SIGIO));
+	assert_true(sig_none(SIGIO));
 	ASSERT_OK(fcntl(fd, F_SETFL, O_ASYNC));         /* no change, so nothing is done */
 	assert_int_equal(write(fd, "x", 1), 1);
-	assert_true(quiet(SIGIO));
+	assert_true(sig_none(SIGIO));
 	ASSERT_OK(fcntl(fd, F_SETFL, 0));               /* was not on */
 	assert_true(fcntl(fd, F_GETFL) & O_ASYNC);
 }
@@ -236,7 +200,7 @@ static long drain_on_signal(void *arg)
 	long n = 0, r;
 
 	while (n < 200000) {
-		if (fetch(SIG, &info, PTY_LIMIT_MS) != SIG)
+		if (sig_fetch(SIG, &info, PTY_LIMIT_MS) != SIG)
 			return -1;
 		while ((r = read(fd, buf, sizeof(buf))) > 0)
 			n += r;
@@ -262,7 +226,7 @@ static long fetch_one(void *arg)
 {
 	siginfo_t info;
 
-	return fetch(SIG, &info, PTY_LIMIT_MS) == SIG ? info.si_fd : -1;
+	return sig_fetch(SIG, &info, PTY_LIMIT_MS) == SIG ? info.si_fd : -1;
 }
 
 static void a_thread_may_be_the_owner(void **state)
@@ -278,7 +242,7 @@ static void a_thread_may_be_the_owner(void **state)
 	ex.pid = atomic_load(&bg.tid);
 	ASSERT_OK(fcntl(p[0], F_SETOWN_EX, &ex));
 	assert_int_equal(write(p[1], "x", 1), 1);
-	assert_int_equal(fetch(SIG, &info, 0), -1);
+	assert_int_equal(sig_fetch(SIG, &info, 0), -1);
 	assert_int_equal(bg_end(&bg), p[0]);
 }
 
@@ -292,7 +256,7 @@ static int own_by_group(void *arg)
 	CHECK(fcntl(p[0], F_SETSIG, SIG) == 0);
 	CHECK(fcntl(p[0], F_SETFL, O_ASYNC) == 0);
 	CHECK(write(p[1], "x", 1) == 1);
-	CHECK(fetch(SIG, &info, 1000) == SIG);
+	CHECK(sig_fetch(SIG, &info, 1000) == SIG);
 	return 0;
 }
 
@@ -303,7 +267,7 @@ static void a_group_may_be_the_owner(void **state)
 	forget();
 	ASSERT_OK(pipe(p));
 	IN_CHILD(own_by_group, p);
-	assert_true(quiet(SIG));
+	assert_true(sig_none(SIG));
 }
 
 static void a_full_queue_makes_it_sigio(void **state)
@@ -318,8 +282,8 @@ static void a_full_queue_makes_it_sigio(void **state)
 	ASSERT_OK(setrlimit(RLIMIT_SIGPENDING, &none));
 	assert_int_equal(write(p[1], "x", 1), 1);
 	ASSERT_OK(setrlimit(RLIMIT_SIGPENDING, &old));
-	assert_true(quiet(SIG));
-	assert_false(quiet(SIGIO));
+	assert_true(sig_none(SIG));
+	assert_false(sig_none(SIGIO));
 }
 
 static void inotify_tells_of_events(void **state)
@@ -329,7 +293,7 @@ static void inotify_tells_of_events(void **state)
 	ASSERT_OK(inotify_add_watch(in, ".", IN_CREATE));
 	listen_to(in, SIG);
 	file_put("new", "");
-	EXPECT(SIG, in, POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, in, POLL_IN, IN_BAND);
 }
 
 static void terminals_tell_of_lines(void **state)
@@ -344,13 +308,13 @@ static void terminals_tell_of_lines(void **state)
 	pty_type(&p, "part");
 	assert_true(stays_quiet(SIG));
 	pty_type(&p, " of\n");
-	EXPECT(SIG, p.s, POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, p.s, POLL_IN, IN_BAND);
 	pty_type(&p, "next");
 	assert_true(stays_quiet(SIG));
 	pty_raw(p.s, 1, 0);
-	drain(SIG);
+	sig_drain(SIG);
 	pty_type(&p, "x");
-	EXPECT(SIG, p.s, POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, p.s, POLL_IN, IN_BAND);
 	pty_close(&p);
 }
 
@@ -361,7 +325,7 @@ static void masters_tell_of_output(void **state)
 	pty_open(&p);
 	listen_to(p.m, SIG);
 	pty_put(p.s, "shown", 5);
-	EXPECT(SIG, p.m, POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, p.m, POLL_IN, IN_BAND);
 	pty_close(&p);
 }
 
@@ -377,10 +341,10 @@ static void terminals_tell_writers_of_room_after_a_short_write(void **state)
 	assert_int_equal(read(p.m, buf, sizeof(buf)), 1);
 	assert_true(stays_quiet(SIG));
 	assert_in_range(write(p.s, data, sizeof(data)), 1, sizeof(data) - 1);
-	drain(SIG);
+	sig_drain(SIG);
 	while (pty_ready(p.m, POLLIN, PTY_QUIET_MS))
 		assert_true(read(p.m, buf, sizeof(buf)) > 0);
-	EXPECT(SIG, p.s, POLL_OUT, OUT_BAND);
+	SIG_EXPECT(SIG, p.s, POLL_OUT, OUT_BAND);
 	pty_close(&p);
 }
 
@@ -395,14 +359,14 @@ static void tcp_tells_listeners_and_receivers(void **state)
 	ASSERT_OK(getsockname(l, (void *)&a, &len));
 	listen_to(l, SIG);
 	ASSERT_OK(connect(c, (void *)&a, sizeof(a)));
-	EXPECT(SIG, l, POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, l, POLL_IN, IN_BAND);
 	s = (int)ASSERT_OK(accept(l, NULL, NULL));
 	listen_to(s, SIG);
-	drain(SIG);
+	sig_drain(SIG);
 	assert_int_equal(write(c, "x", 1), 1);
-	EXPECT(SIG, s, POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, s, POLL_IN, IN_BAND);
 	close(c);
-	assert_int_equal(fetch(SIG, &(siginfo_t){ 0 }, PTY_LIMIT_MS), SIG);
+	assert_int_equal(sig_fetch(SIG, &(siginfo_t){ 0 }, PTY_LIMIT_MS), SIG);
 }
 
 static void datagrams_tell(void **state)
@@ -415,7 +379,7 @@ static void datagrams_tell(void **state)
 	ASSERT_OK(getsockname(r, (void *)&a, &len));
 	listen_to(r, SIG);
 	assert_int_equal(sendto(s, "x", 1, 0, (void *)&a, sizeof(a)), 1);
-	EXPECT(SIG, r, POLL_IN, IN_BAND);
+	SIG_EXPECT(SIG, r, POLL_IN, IN_BAND);
 }
 
 int main(void)
@@ -442,12 +406,8 @@ int main(void)
 		cmocka_unit_test(datagrams_tell),
 	};
 
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIG);
-	sigaddset(&set, SIGIO);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sig_block(SIG);
+	sig_block(SIGIO);
+	sig_block(SIGCHLD);
 	return FILE_RUN_HERE(tests);
 }
