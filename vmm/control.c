@@ -405,6 +405,8 @@ static _Noreturn void finish(const struct meeting *m, const struct stat *sock)
 
 	if (lock >= 0 && (!sock || (stat(m->sock, &st) == 0 && st.st_ino == sock->st_ino && st.st_dev == sock->st_dev)))
 		unlink(m->sock);
+	if (lock >= 0)
+		meeting_remove_lock(m, lock);
 	_exit(0);
 }
 

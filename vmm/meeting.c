@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/meeting.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,17 +74,41 @@ int meeting_of(const char *name, struct meeting *ret, char *err, size_t err_size
 	return 0;
 }
 
+/* It may have been removed while we waited for it. */
+static bool is_file(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+static int take_lock(const struct meeting *m, int how)
+{
+	for (;;) {
+		AUTO_FD fd = (int)HOST(open(m->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+		long r;
+
+		if (fd < 0)
+			return fd;
+		do
+			r = HOST(flock(fd, how));
+		while (r == -EINTR);
+		if (r < 0)
+			return (int)r;
+		if (is_file(fd, m->lock))
+			return steal_fd(fd);
+	}
+}
+
 int meeting_lock(const struct meeting *m)
 {
-	AUTO_FD fd = (int)HOST(open(m->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-	long r;
+	return take_lock(m, LOCK_EX);
+}
 
-	if (fd < 0)
-		return fd;
-	do
-		r = HOST(flock(fd, LOCK_EX));
-	while (r == -EINTR);
-	return r < 0 ? (int)r : steal_fd(fd);
+void meeting_remove_lock(const struct meeting *m, int lock)
+{
+	if (is_file(lock, m->lock))
+		unlink(m->lock);
 }
 
 static int new_socket(const struct meeting *m, struct sockaddr_un *ret)
@@ -133,4 +158,106 @@ int meeting_listen(const struct meeting *m)
 	if (r == 0)
 		r = HOST(listen(fd, BACKLOG));
 	return r < 0 ? (int)r : steal_fd(fd);
+}
+
+/* --- what is left of ended instances ------------------------------------------------------------------------------------- */
+
+struct left { char name[MEETING_NAME_MAX + 1]; struct timespec when; };
+
+static int newer(const void *a, const void *b)
+{
+	const struct timespec *x = &((const struct left *)a)->when, *y = &((const struct left *)b)->when;
+
+	return x->tv_sec != y->tv_sec ? (x->tv_sec < y->tv_sec ? 1 : -1) : (x->tv_nsec < y->tv_nsec) - (x->tv_nsec > y->tv_nsec);
+}
+
+/* The name in a file's name that ends in suffix. */
+static bool name_in(const char *file, const char *suffix, char ret[MEETING_NAME_MAX + 1])
+{
+	size_t n = strlen(file), k = strlen(suffix);
+
+	if (n <= k || n - k > MEETING_NAME_MAX || strcmp(file + n - k, suffix))
+		return false;
+	memcpy(ret, file, n - k);
+	ret[n - k] = '\0';
+	return meeting_name_ok(ret);
+}
+
+/* Whether somebody listens, without a call that would have to be answered: a socket of another type is told who is there. */
+static bool is_alive(const struct meeting *m)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	AUTO_FD fd = (int)HOST(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	long r;
+
+	if (fd < 0)
+		return true;
+	memcpy(a.sun_path, m->sock, sizeof(a.sun_path));
+	r = HOST(connect(fd, (struct sockaddr *)&a, sizeof(a)));
+	return r != -ECONNREFUSED && r != -ENOENT;
+}
+
+/* An instance that ended, or was killed: its files but, with keep_log, the log. */
+static void remove_left(const char *dir, const char *name, bool keep_log)
+{
+	char old[120], err[256];
+	struct meeting m;
+
+	if (meeting_of(name, &m, err, sizeof(err)) < 0 || strncmp(m.lock, dir, strlen(dir)))
+		return;
+	AUTO_FD lock = take_lock(&m, LOCK_EX | LOCK_NB);
+	if (lock < 0)
+		return;
+	if (is_alive(&m))
+		return;
+	snprintf(old, sizeof(old), "%s.1", m.log);
+	unlink(m.sock);
+	if (!keep_log) {
+		unlink(m.log);
+		unlink(old);
+	}
+	meeting_remove_lock(&m, lock);
+}
+
+static struct left *add_left(struct left *all, size_t *n, const char *name, const struct stat *st)
+{
+	struct left *more = *n % 64 ? all : realloc(all, (*n + 64) * sizeof(*all));
+
+	if (!more)
+		return all;
+	snprintf(more[*n].name, sizeof(more[*n].name), "%s", name);
+	more[(*n)++].when = st->st_mtim;
+	return more;
+}
+
+void meeting_tidy(void)
+{
+	char dir[MEETING_DIR_SIZE], err[256], name[MEETING_NAME_MAX + 1];
+	struct left *logs = NULL, *locks = NULL;
+	size_t nlogs = 0, nlocks = 0;
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+
+	if (meeting_dir(dir, err, sizeof(err)) < 0 || !(d = opendir(dir)))
+		return;
+	while ((e = readdir(d))) {
+		bool log = name_in(e->d_name, ".log", name);
+
+		if ((!log && !name_in(e->d_name, ".lock", name)) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (log)
+			logs = add_left(logs, &nlogs, name, &st);
+		else
+			locks = add_left(locks, &nlocks, name, &st);
+	}
+	closedir(d);
+	if (nlogs)
+		qsort(logs, nlogs, sizeof(*logs), newer);
+	for (size_t i = 0; i < nlocks; i++)
+		remove_left(dir, locks[i].name, true);
+	for (size_t i = MEETING_LOGS; i < nlogs; i++) /* running ones count too: they keep theirs */
+		remove_left(dir, logs[i].name, false);
+	free(logs);
+	free(locks);
 }

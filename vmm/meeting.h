@@ -4,8 +4,9 @@
  * /tmp/vmrun-UID, with three files an instance:
  *
  *   NAME.sock  the instance listens here; without anybody behind it, it is what a killed instance left
- *   NAME.lock  flock(2)ed by who makes or removes NAME.sock; it stays, so that all lock the same file
- *   NAME.log   what the instance had to say, at most LOG_MAX bytes, and as much before that in NAME.log.1
+ *   NAME.lock  flock(2)ed by who makes or removes NAME.sock; removed only by who has it locked, and looked at again by who waited
+ *   NAME.log   what the instance had to say, at most LOG_MAX bytes, and as much before that in NAME.log.1; those of the last
+ *              MEETING_LOGS ended ones stay
  */
 #ifndef VMM_MEETING_H
 #define VMM_MEETING_H
@@ -16,6 +17,7 @@
 
 #define MEETING_NAME_MAX 48
 #define MEETING_DIR_SIZE (108 - MEETING_NAME_MAX - 6) /* sockets' names are short */
+#define MEETING_LOGS 16
 #define MEETING_DEFAULT_NAME "default"
 
 struct meeting {
@@ -29,6 +31,10 @@ int meeting_dir(char ret[MEETING_DIR_SIZE], char *err, size_t err_size);
 int meeting_of(const char *name, struct meeting *ret, char *err, size_t err_size);
 /* Opens and locks NAME.lock (waiting for it). The descriptor: closing it unlocks; -errno. */
 int meeting_lock(const struct meeting *m);
+/* Removes NAME.lock, which lock is the descriptor of. */
+void meeting_remove_lock(const struct meeting *m, int lock);
+/* Removes what ended instances left, but for the logs of the last MEETING_LOGS of them. Whoever locks a name at the time keeps it. */
+void meeting_tidy(void);
 /* A connection to the instance. -ECONNREFUSED, -ENOENT: there is none; -EPERM: somebody else's. */
 int meeting_connect(const struct meeting *m);
 /* A listening socket; what is there is removed. Locked. -errno. */

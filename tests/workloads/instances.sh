@@ -182,6 +182,19 @@ everything_in_json() {
 	ctl q stop && gone q
 }
 
+leftovers() { # of 40 ended ones, one of them killed: logs of the last ones stay; locks only where somebody is
+	local i n; rm -f "$dir"/*.log*
+	run r sh -c 'sleep 1000 > /dev/null 2>&1 &' || return 1
+	for i in $(seq 40); do : > "$dir/old$i.log"; : > "$dir/old$i.log.1"; : > "$dir/old$i.lock"; touch -d "$i hours ago" "$dir/old$i.log"; done
+	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$dir/old39.sock"
+	run s true && gone s || return 1
+	n=$(ls "$dir"/*.log | wc -l)
+	[ "$n" -le 17 ] && [ -e "$dir/old3.log" ] && [ -e "$dir/old3.log.1" ] && [ ! -e "$dir/old38.log.1" ] && [ ! -e "$dir/old39.sock" ] || { ls "$dir"; return 1; }
+	for i in $(seq 50); do n=$(echo "$dir"/*.lock); [ "$n" = "$dir/r.lock" ] && break; sleep 0.1; done
+	is "$n" "$dir/r.lock" || return 1
+	ctl s logs > /dev/null && ctl r ps > /dev/null && ctl r stop && gone r && rm "$dir"/old*
+}
+
 garbage() { timeout 120 python3 "$here/instances.py" garbage "$VMRUN" "$dir" && gone m; }
 terminal() { timeout 120 python3 "$here/instances.py" terminal "$VMRUN" && gone n; }
 unsafe_directory() {
@@ -191,7 +204,7 @@ unsafe_directory() {
 }
 
 for c in status_comes_back joins daemon_outlives each_has_its_own pipes ten_at_once one_after_the_other killed_instance killed_client signals \
-	contradictions control directories_go_with_their_programs everything_in_json garbage terminal unsafe_directory; do
+	contradictions control directories_go_with_their_programs everything_in_json leftovers garbage terminal unsafe_directory; do
 	[ $# = 0 ] || [[ " $* " == *" $c "* ]] || continue
 	holds "$c" "$c"
 done

@@ -151,6 +151,7 @@ int join_instance(const struct options *o, bool *ret_started, char *err, unsigne
 		r = fd == -ECONNREFUSED || fd == -ENOENT ? start(o, &m, lock) : 0;
 		if (fd == -ECONNREFUSED || fd == -ENOENT) {
 			*ret_started = r == 0;
+			meeting_tidy();
 			fd = r < 0 ? r : meeting_connect(&m);
 		}
 		close(lock);
