@@ -4,8 +4,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "emul/base/types.h"
 
 void idmap_init(struct idmap *m, int first, int last, bool cyclic)
 {
@@ -25,7 +28,7 @@ static long span(const struct idmap *m)
 }
 
 /* Makes slot[i] exist. */
-static int grow(struct idmap *m, int i)
+static int grow(struct idmap *m, long i)
 {
 	long cap = m->cap ? m->cap : 16;
 	void **slot;
@@ -46,9 +49,9 @@ static int grow(struct idmap *m, int i)
 }
 
 /* The first free index in [from, to); to if none. What lies beyond the array is free. */
-static int find_free(const struct idmap *m, int from, int to)
+static long find_free(const struct idmap *m, long from, long to)
 {
-	int i = from;
+	long i = from;
 
 	while (i < to && i < m->cap && m->slot[i])
 		i++;
@@ -57,7 +60,8 @@ static int find_free(const struct idmap *m, int from, int to)
 
 int idmap_add(struct idmap *m, void *value)
 {
-	int end = (int)span(m), i, r;
+	long end = span(m), i;
+	int r;
 
 	assert(value);
 	i = find_free(m, m->next, end);
@@ -72,8 +76,8 @@ int idmap_add(struct idmap *m, void *value)
 	if (r < 0)
 		return r;
 	m->slot[i] = value;
-	m->next = m->cyclic && i + 1 == end ? 0 : i + 1;
-	return m->first + i;
+	m->next = i + 1 == end && m->cyclic ? 0 : (int)MIN(i + 1, INT_MAX);
+	return (int)(m->first + i);
 }
 
 int idmap_add_at(struct idmap *m, int id, void *value)

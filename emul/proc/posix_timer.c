@@ -13,7 +13,6 @@
 #include "emul/proc/signal_internal.h"
 #include "emul/proc/timers.h"
 
-#define TIMERS_MAX 65536
 #define ON_CPU (-1)
 
 /* --- time --------------------------------------------------------------------------------------------------- */
@@ -225,10 +224,6 @@ long posix_timer_create(struct task *t, int clock, const struct sigevent *ev, in
 	if (r == 0) {
 		mutex_lock(&p->lock);
 		r = idmap_add(&p->timers, pt);
-		if (r >= TIMERS_MAX) {
-			idmap_remove(&p->timers, r);
-			r = -EAGAIN;
-		}
 		pt->id = r;
 		if (r >= 0 && !ev)
 			pt->value.sival_int = r;

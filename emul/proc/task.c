@@ -6,7 +6,6 @@
  * Who holds references: the pid table one on each findable task and process, a host thread one on its
  * task, a task one on its process, a process one on its leader until it is reaped.
  */
-#include <limits.h>
 #include <string.h>
 
 #include "emul/base/err.h"
@@ -79,7 +78,7 @@ struct proc *proc_new(struct instance_env *env)
 	waitq_init(&p->exec_wq);
 	waitq_init(&p->signal_wq);
 	waitq_init(&p->exit_wq);
-	idmap_init(&p->timers, 0, INT_MAX, false);
+	idmap_init(&p->timers, 0, TIMERS_MAX - 1, false);
 	p->exit_signal = SIGCHLD;
 	p->stop_gen = 1;
 	p->dumpable = true;

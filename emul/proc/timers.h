@@ -10,6 +10,7 @@
 #include "emul/proc/task.h"
 
 #define NS_PER_SEC 1000000000LL
+#define TIMERS_MAX 65536 /* of a process */
 
 struct itimer {
 	struct proc *proc;         /* borrowed: it owns us */

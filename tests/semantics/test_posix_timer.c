@@ -256,6 +256,28 @@ static void a_deleted_timer_is_silent_and_unknown(void **state)
 	ASSERT_ERR(settime(id, 0, 1, 0, NULL), EINVAL);
 }
 
+/* Whichever of them have gone. */
+static void every_timer_has_its_own_id(void **state)
+{
+	int id[8];
+
+	for (int i = 0; i < 8; i++)
+		ASSERT_OK(syscall(SYS_timer_create, CLOCK_MONOTONIC, NULL, &id[i]));
+	for (int round = 0; round < 20; round++) {
+		int a = round % 8, b = (round + 3) % 8;
+
+		ASSERT_OK(syscall(SYS_timer_delete, id[a]));
+		ASSERT_OK(syscall(SYS_timer_delete, id[b]));
+		ASSERT_OK(syscall(SYS_timer_create, CLOCK_MONOTONIC, NULL, &id[a]));
+		ASSERT_OK(syscall(SYS_timer_create, CLOCK_MONOTONIC, NULL, &id[b]));
+		for (int i = 0; i < 8; i++)
+			for (int j = 0; j < i; j++)
+				assert_int_not_equal(id[i], id[j]);
+	}
+	for (int i = 0; i < 8; i++)
+		ASSERT_OK(syscall(SYS_timer_delete, id[i]));
+}
+
 static void arguments_are_checked(void **state)
 {
 	struct sigevent ev = by_signal(8), bad;
@@ -296,6 +318,7 @@ int main(void)
 		cmocka_unit_test(the_library_can_start_threads),
 		cmocka_unit_test(cpu_time_can_be_timed),
 		cmocka_unit_test(a_deleted_timer_is_silent_and_unknown),
+		cmocka_unit_test(every_timer_has_its_own_id),
 		cmocka_unit_test(arguments_are_checked),
 	};
 

@@ -2,6 +2,8 @@
 /* Small ids: lowest first, or cyclic as pids; the ends of the range. */
 #include "tests/lib/cmocka_all.h"
 
+#include <limits.h>
+
 #include "emul/base/idmap.h"
 
 static int x;
@@ -41,6 +43,21 @@ static void cyclic_ids_are_not_reused_at_once(void **state)
 	idmap_fini(&m);
 }
 
+static void the_range_may_be_all_there_is(void **state)
+{
+	struct idmap m;
+	int a, b;
+
+	idmap_init(&m, 0, INT_MAX, false);
+	assert_int_equal(idmap_add(&m, &a), 0);
+	assert_int_equal(idmap_add(&m, &b), 1);
+	idmap_remove(&m, 0);
+	assert_int_equal(idmap_add(&m, &a), 0);
+	assert_int_equal(idmap_add(&m, &a), 2);
+	assert_ptr_equal(idmap_find(&m, 1), &b);
+	idmap_fini(&m);
+}
+
 static void a_wanted_id_is_given_or_busy(void **state)
 {
 	struct idmap m;
@@ -77,6 +94,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_lowest_free_id_is_given),
 		cmocka_unit_test(cyclic_ids_are_not_reused_at_once),
+		cmocka_unit_test(the_range_may_be_all_there_is),
 		cmocka_unit_test(a_wanted_id_is_given_or_busy),
 		cmocka_unit_test(all_ids_are_found_in_order),
 	};
