@@ -63,6 +63,22 @@ static bool is_popular(const struct in6_addr *group, int ifindex)
 	return yes;
 }
 
+unsigned inet_group_at(unsigned n, int ifindex, struct in6_addr *ret)
+{
+	unsigned users = 0;
+	struct popular *p;
+
+	mutex_lock(&popular_lock);
+	list_for_each(p, &popular, node)
+		if (p->ifindex == ifindex && n-- == 0) {
+			*ret = p->group;
+			users = p->users;
+			break;
+		}
+	mutex_unlock(&popular_lock);
+	return users;
+}
+
 static struct inet_group *find(struct inet_sock *i, const struct in6_addr *group, int ifindex)
 {
 	struct inet_group *g;

@@ -192,11 +192,9 @@ void inet_tcp_arrived_locked(struct inet_tcp *t, struct inet_tcp *p)
 	}
 }
 
-/* Data for a socket that is closed: a reset comes back. */
-static ssize_t send_into_void(struct inet_tcp *t, struct uio *from)
+/* Data for a socket that is closed: a reset comes back, and the rest is not taken. */
+static ssize_t send_into_void(struct inet_tcp *t, struct uio *from, size_t n)
 {
-	size_t n = uio_left(from);
-
 	uio_advance(from, n);
 	t->segs_out++;
 	mib_tcp(MIB_TCP_RESETS_OUT);
@@ -222,7 +220,7 @@ static ssize_t send_piece_local(struct inet_tcp *t, struct uio *from, size_t wan
 	ssize_t r;
 
 	if (!p)
-		return send_into_void(t, from);
+		return send_into_void(t, from, want);
 	if (t->holding || t->sq.len)
 		return send_piece_held(t, from, want);
 	sock_get(&p->inet.sock);
@@ -291,7 +289,7 @@ static ssize_t send_all(struct inet_tcp *t, struct sock_msg *m, const struct soc
 		/* What was true before waiting for the others is looked at again. */
 		size_t want = MIN(MIN(room(t), uio_left(m->data)), (size_t)PIECE);
 		if (!t->peer && !t->on_wire)
-			want = uio_left(m->data);
+			want = MIN(room(t), uio_left(m->data)); /* what the buffer takes is gone before the reset is seen */
 		if (!want || t->inet.sock.err || (t->inet.sock.shutdown & SOCK_SHUT_WR)) {
 			end_writer(t);
 			continue;

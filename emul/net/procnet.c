@@ -133,5 +133,6 @@ void procnet_boot(void)
 	procfs_add_net("if_inet6", show_if_inet6);
 	procfs_add_net("route", show_route);
 	procfs_add_net("unix", show_unix);
+	procnet_groups_boot();
 	procnet_mib_boot();
 }

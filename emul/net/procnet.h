@@ -4,6 +4,7 @@
 #define EMUL_NET_PROCNET_H
 
 void procnet_boot(void);
+void procnet_groups_boot(void); /* igmp, igmp6 */
 void procnet_mib_boot(void); /* snmp, netstat, sockstat and kin */
 
 #endif

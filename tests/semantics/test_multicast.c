@@ -63,6 +63,61 @@ static void on_lo_the_sender_cannot_prevent_it(void **state)
 	close(s);
 }
 
+/* The users of a group on lo, by /proc/net/igmp and igmp6. */
+static unsigned users4(uint32_t group)
+{
+	FILE *f = fopen("/proc/net/igmp", "r");
+	unsigned found = 0, users, word;
+	char line[256], name[32] = "";
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (line[0] != '\t')
+			sscanf(line, "%*u %31[^ :]", name);
+		else if (!strcmp(name, "lo") && sscanf(line, " %X %u", &word, &users) == 2 && ntohl(word) == group)
+			found = users;
+	}
+	fclose(f);
+	return found;
+}
+
+static unsigned users6(const char *group)
+{
+	FILE *f = fopen("/proc/net/igmp6", "r");
+	char line[256], name[32], addr[64];
+	unsigned found = 0, users;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*d %31s %63s %u", name, addr, &users) == 3 && !strcmp(name, "lo") && !strcmp(addr, group))
+			found = users;
+	fclose(f);
+	return found;
+}
+
+static void proc_net_lists_groups(void **state)
+{
+	struct ipv6_mreq m = { .ipv6mr_interface = if_nametoindex("lo") };
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0), a, b;
+	unsigned port = 0;
+
+	assert_int_equal(users4(INADDR_ALLHOSTS_GROUP), 1);
+	assert_int_equal(users4(GROUP), 0);
+	a = member(&port);
+	b = member(&port);
+	assert_int_equal(users4(GROUP), 2);
+	close(a);
+	assert_int_equal(users4(GROUP), 1);
+	close(b);
+	assert_int_equal(users4(GROUP), 0);
+	assert_int_equal(users6("ff020000000000000000000000000001"), 1);
+	assert_int_equal(inet_pton(AF_INET6, "ff15::4321", &m.ipv6mr_multiaddr), 1);
+	ASSERT_OK(setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &m, sizeof(m)));
+	assert_int_equal(users6("ff150000000000000000000000004321"), 1);
+	close(fd);
+	assert_int_equal(users6("ff150000000000000000000000004321"), 0);
+}
+
 static void leaving_ends_it(void **state)
 {
 	struct ip_mreq m = { .imr_multiaddr.s_addr = htonl(GROUP), .imr_interface.s_addr = htonl(INADDR_LOOPBACK) };
@@ -138,6 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_members_get_a_copy),
 		cmocka_unit_test(on_lo_the_sender_cannot_prevent_it),
+		cmocka_unit_test(proc_net_lists_groups),
 		cmocka_unit_test(leaving_ends_it),
 		cmocka_unit_test(joining_has_its_errors),
 		cmocka_unit_test(ipv6_groups),

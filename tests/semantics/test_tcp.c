@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 
 static int sv[2];
 
@@ -106,6 +107,23 @@ static void writing_to_a_closed_end_works_once(void **state)
 	wait_events(sv[0], POLLERR);
 	assert_int_equal(events_now(sv[0]), POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
 	ASSERT_ERR(write(sv[0], "x", 1), EPIPE);
+	sv[1] = dup(sv[0]);
+}
+
+/* More than the buffer takes is not. */
+static void a_closed_end_takes_no_more_than_fits(void **state)
+{
+	size_t much = (size_t)64 << 20;
+	char *data = mmap(NULL, much, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ssize_t r;
+
+	assert_ptr_not_equal(data, MAP_FAILED);
+	close(sv[1]);
+	wait_events(sv[0], POLLRDHUP);
+	r = send(sv[0], data, much, MSG_NOSIGNAL);
+	assert_true(r > 0 && r < (ssize_t)much);
+	ASSERT_ERR(send(sv[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+	munmap(data, much);
 	sv[1] = dup(sv[0]);
 }
 
@@ -458,6 +476,7 @@ int main(void)
 		CASE(closing_with_unread_data_resets),
 		CASE(lingering_zero_resets),
 		CASE(writing_to_a_closed_end_works_once),
+		CASE(a_closed_end_takes_no_more_than_fits),
 		CASE(sigpipe_comes_unless_it_is_unwanted),
 		CASE(peeking_leaves_the_data),
 		CASE(waitall_waits_for_all),
