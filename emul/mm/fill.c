@@ -30,20 +30,27 @@ static bool present(struct mm *mm, gva_t addr)
 	return leaf_absent(mm, page_down(addr), page_down(addr) + PAGE_SIZE) == 0;
 }
 
-static bool huge_fits(struct vma *v, gva_t base)
+static bool huge_fits(struct vma *v, gva_t base, unsigned unless)
 {
-	return base >= v->start && base + HUGE_SIZE <= v->end &&
-	       !(v->flags & (VMA_X_NOHUGE | VMA_X_EXACT | VMA_GROWSDOWN)) &&
+	return base >= v->start && base + HUGE_SIZE <= v->end && !(v->flags & unless) &&
 	       leaf_absent(v->mm, base, base + HUGE_SIZE) == HUGE_SIZE;
 }
 
-static bool huge_wanted(struct vma *v, gva_t base)
+/* The program has come here page by page, through windows of the largest size: it will use 2 MiB as well. */
+static bool streams(const struct vma *v, gva_t page)
+{
+	return v->window == WINDOW_MAX && page == v->seq_end;
+}
+
+static bool huge_wanted(struct vma *v, gva_t page)
 {
 	struct mm *mm = v->mm;
+	gva_t base = page & HUGE_MASK;
+	bool stream = streams(v, page);
 
-	if (!huge_fits(v, base) || !pool_plenty(mm_pool(mm)))
+	if (!huge_fits(v, base, VMA_X_NOHUGE | VMA_GROWSDOWN | (stream ? 0 : VMA_X_EXACT)) || !pool_plenty(mm_pool(mm)))
 		return false;
-	if (v->flags & VMA_X_HUGE)
+	if (stream || (v->flags & VMA_X_HUGE))
 		return true;
 	if ((base > v->start && present(mm, base - 1)) || (base + HUGE_SIZE < v->end && present(mm, base + HUGE_SIZE)))
 		return true;
@@ -58,7 +65,11 @@ static int fill_huge(struct vma *v, gva_t base)
 	gpa_t gpa;
 	int r = frame_alloc_huge(mm_pool(v->mm), FRAME_ANON, true, &gpa);
 
-	return r < 0 ? r : leaf_map(v, base, gpa, HUGE_SIZE, prot_effective(v->prot));
+	if (r == 0)
+		r = leaf_map(v, base, gpa, HUGE_SIZE, prot_effective(v->prot));
+	if (r == 0 && base == v->seq_end)
+		v->seq_end = base + HUGE_SIZE;
+	return r;
 }
 
 int fill_anon_range(struct vma *v, gva_t from, gva_t to)
@@ -112,10 +123,10 @@ static void choose_window(struct vma *v, gva_t page, gva_t *ret_from, gva_t *ret
 
 int fill_anon(struct vma *v, gva_t page)
 {
-	gva_t base = page & HUGE_MASK, from, to;
+	gva_t from, to;
 
 	v->touched = true;
-	if (huge_wanted(v, base) && fill_huge(v, base) == 0)
+	if (huge_wanted(v, page) && fill_huge(v, page & HUGE_MASK) == 0)
 		return 0;
 	choose_window(v, page, &from, &to);
 	if (fill_anon_range(v, from, to) == 0 || present(v->mm, page))
@@ -171,7 +182,7 @@ static void map_present(struct vma *v, gva_t from, gva_t to)
 static int map_object(struct vma *v, gva_t page)
 {
 	gva_t base = page & HUGE_MASK, from = v->start, to = v->end;
-	bool huge = !(vma_off(v, base) & ~HUGE_MASK) && huge_fits(v, base);
+	bool huge = !(vma_off(v, base) & ~HUGE_MASK) && huge_fits(v, base, VMA_X_NOHUGE | VMA_X_EXACT | VMA_GROWSDOWN);
 	struct page_run run, whole;
 	unsigned skip;
 	int r;
