@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The thread that answers posted calls (slot.c has the theory). It must not take a processor from a running vCPU: it polls only while
- * there are more processors than vCPUs in the guest, and only while calls come often enough to pay for it. Otherwise it sleeps on
+ * there are more processors than threads of vCPUs that use one, in the guest or outside, and only while calls come often enough to pay for it. Otherwise it sleeps on
  * an eventfd, which gates ring through an ioeventfd (an `out` that does not leave the kernel), and which exits that come one upon the
  * other write to. With every processor taken, or on a host with only one, gates leave at once.
  */
@@ -29,12 +29,14 @@
 #define RING_PATIENCE_NS 25000  /* after a ring: calls that are worth polling for come sooner */
 /*
  * Coming too late for a call costs MISS points, each answer takes one off. With more than LATE the processor that seemed free is not, and
- * gates do without the helper for a while, each time twice as long.
+ * gates do without the helper for a while, each time twice as long. Until it has proved useful again, LATE_AGAIN is enough for that.
  */
 #define MISS 16
 #define LATE 64
+#define LATE_AGAIN 16
+#define PROOF 16                /* answers without going to sleep: half as late; four times as many: not late */
 #define LATE_BACKOFF_NS 2000000
-#define LATE_DOUBLINGS 3
+#define LATE_DOUBLINGS 5
 #define BUDGET_STEP 64          /* answers that double a gate's patience */
 
 static struct {
@@ -48,7 +50,7 @@ static struct {
 	_Atomic bool awake;
 	_Atomic int avoids;          /* the processor that it may not run on; -1: none */
 	_Atomic int64_t not_before;  /* backing off until then */
-	_Atomic int in_guest;        /* vCPUs that run */
+	_Atomic int busy;            /* threads of vCPUs that did not go to sleep since they were in the guest */
 	_Atomic int lateness;        /* points */
 	_Atomic unsigned late;       /* times in a row that it was found late */
 	_Atomic int64_t shut_before; /* and gates leave at once until then */
@@ -57,7 +59,7 @@ static struct {
 
 static bool may_run(void)
 {
-	return helper.cpus > 1 && atomic_load(&helper.in_guest) < helper.cpus;
+	return helper.cpus > 1 && atomic_load(&helper.busy) < helper.cpus;
 }
 
 static bool backing_off(int64_t now)
@@ -86,14 +88,21 @@ void helper_entering(struct vcpu *v)
 	int cpu = sched_getcpu();
 
 	atomic_store_explicit(&v->host_cpu, cpu, memory_order_relaxed);
+	if (!v->busy) {
+		v->busy = true;
+		atomic_fetch_add(&helper.busy, 1);
+	}
 	/* One that runs would have to be moved, which takes long. */
-	if (atomic_fetch_add(&helper.in_guest, 1) + 1 < helper.cpus && !atomic_load(&helper.awake))
+	if (!atomic_load(&helper.awake) && may_run())
 		keep_off(cpu);
 }
 
-void helper_left(void)
+void helper_rests(struct vcpu *v)
 {
-	atomic_fetch_sub(&helper.in_guest, 1);
+	if (!v->busy)
+		return;
+	v->busy = false;
+	atomic_fetch_sub(&helper.busy, 1);
 }
 
 static bool shut(void)
@@ -122,10 +131,12 @@ static void ring(void)
 /* The gate of v lost its patience. On a busy host the helper may not get its processor for long: spinning for it is waste. */
 static void note_miss(struct vcpu *v)
 {
+	int limit = atomic_load_explicit(&helper.late, memory_order_relaxed) ? LATE_AGAIN : LATE;
 	unsigned n;
 
-	slot_budget(v, 2, SPIN_MIN);
-	if (atomic_fetch_add_explicit(&helper.lateness, MISS, memory_order_relaxed) + MISS <= LATE)
+	if (atomic_load_explicit(&helper.awake, memory_order_relaxed)) /* else it was still waking up */
+		slot_budget(v, 2, SPIN_MIN);
+	if (atomic_fetch_add_explicit(&helper.lateness, MISS, memory_order_relaxed) + MISS <= limit)
 		return;
 	atomic_store_explicit(&helper.lateness, 0, memory_order_relaxed);
 	n = atomic_fetch_add_explicit(&helper.late, 1, memory_order_relaxed);
@@ -140,8 +151,9 @@ static void note_answers(unsigned n)
 	atomic_fetch_add_explicit(&helper.served, n, memory_order_relaxed);
 	/* Misses that come between the two lines are forgotten: a guess anyway. */
 	atomic_store_explicit(&helper.lateness, n < (unsigned)points ? points - (int)n : 0, memory_order_relaxed);
-	if (n > LATE)
-		atomic_store_explicit(&helper.late, 0, memory_order_relaxed);
+	if (n >= PROOF)
+		atomic_store_explicit(&helper.late, n >= 4 * PROOF ? 0 : atomic_load_explicit(&helper.late, memory_order_relaxed) / 2,
+				      memory_order_relaxed);
 }
 
 /* An exit for a call: if they come one upon the other, the helper is worth its core. */

@@ -17,14 +17,10 @@ enum slot_mode { SLOT_CLOSED, SLOT_POLLED, SLOT_RUNG }; /* what the gate does wi
 static inline uint32_t *slot_word(struct vcpu *v, unsigned off) { return (uint32_t *)(v->data + off); }
 static inline uint32_t slot_state(struct vcpu *v) { return __atomic_load_n(slot_word(v, RT_SLOT_STATE), __ATOMIC_ACQUIRE); }
 static inline void slot_state_set(struct vcpu *v, uint32_t s) { __atomic_store_n(slot_word(v, RT_SLOT_STATE), s, __ATOMIC_RELEASE); }
-static inline void slot_open(struct vcpu *v, enum slot_mode mode)
-{
-	__atomic_store_n(slot_word(v, RT_SLOT_BELL), mode == SLOT_RUNG, __ATOMIC_SEQ_CST);
-	__atomic_store_n(slot_word(v, RT_SLOT_OPEN), mode != SLOT_CLOSED, __ATOMIC_SEQ_CST);
-}
-/* The gate's patience: rounds of spinning, tens of microseconds at most. */
+/* The gate's patience: rounds of spinning, tens of microseconds at most. Who rings waits for a thread to wake up, which takes its time. */
 #define SPIN_MAX 4000
 #define SPIN_MIN 250
+void slot_open(struct vcpu *v, enum slot_mode mode);
 void slot_budget(struct vcpu *v, unsigned divide, uint64_t limit); /* divided, not below limit; or, by 0, doubled, not above it */
 
 /* The gate passed by its table, so that the VMM sees a call now and then: calls that this one stands for. */
@@ -35,8 +31,8 @@ void slot_get_registers(struct vcpu *v, struct uregs *r);
 void slot_load(struct vcpu *v);
 
 void helper_start(struct machine *m); /* once for the instance; the thread lives as long as it */
-void helper_entering(struct vcpu *v); /* a vCPU goes into the guest, and comes out of it */
-void helper_left(void);
+void helper_entering(struct vcpu *v); /* goes into the guest: its thread is busy from now on, in there and outside */
+void helper_rests(struct vcpu *v);    /* until now: it sleeps, or has no more calls to answer. Its own thread */
 enum slot_mode helper_mode(void);     /* for a vCPU that goes in now */
 
 #endif

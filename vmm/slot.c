@@ -53,6 +53,15 @@ void slot_forget(struct vcpu *v)
 		__atomic_store_n(answer_entry(v, i), RT_NO_ANSWER(i) | (uint64_t)(v->server && v->server->ring[i]) << 32, __ATOMIC_RELEASE);
 }
 
+void slot_open(struct vcpu *v, enum slot_mode mode)
+{
+	uint64_t budget = mode == SLOT_RUNG ? SPIN_MAX : atomic_load_explicit(&v->budget, memory_order_relaxed);
+
+	__atomic_store_n(slot_quad(v, RT_SLOT_BUDGET), budget, __ATOMIC_RELAXED);
+	__atomic_store_n(slot_word(v, RT_SLOT_BELL), mode == SLOT_RUNG, __ATOMIC_SEQ_CST);
+	__atomic_store_n(slot_word(v, RT_SLOT_OPEN), mode != SLOT_CLOSED, __ATOMIC_SEQ_CST);
+}
+
 void slot_budget(struct vcpu *v, unsigned divide, uint64_t limit)
 {
 	uint64_t now = atomic_load_explicit(&v->budget, memory_order_relaxed), next = divide ? MAX(now / divide, limit) : MIN(now * 2, limit);
@@ -110,11 +119,12 @@ void slot_leave(struct vcpu *v)
 			syscall(SYS_futex, &v->serve, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, SERVE_WAITED, NULL, NULL, 0); /* it is being answered */
 		s = SERVE_IN;
 	}
-	helper_left();
 }
 
 void slot_set_server(struct vcpu *v, const struct call_server *s, void *ctx)
 {
+	if (!s)
+		helper_rests(v);
 	v->server = s;
 	v->server_ctx = ctx;
 	v->streak = 0;

@@ -46,6 +46,12 @@ static void on_kick(void)
 		v->run->immediate_exit = 1;
 }
 
+static void on_sleep(void)
+{
+	if (here)
+		helper_rests(here);
+}
+
 /* --- the processor's state ------------------------------------------------------------------------- */
 
 static const struct kvm_segment user_cs = { .limit = ~0u, .selector = RT_USER_CS, .type = 11, .present = 1, .dpl = 3, .s = 1, .l = 1, .g = 1 };
@@ -381,6 +387,7 @@ int vcpus_init(struct machine *m, char *err, size_t err_size)
 
 	mutex_init(&m->pool_lock);
 	wait_kick_hook = on_kick;
+	wait_sleep_hook = on_sleep;
 	m->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE;
 	kernel_choose_gate(m); /* the deprivileged one leaves by `out` in both models */
 	r = vcpu_create(m, 0, &v);

@@ -23,6 +23,7 @@ enum { ASLEEP_NO = 0, WOKEN = 1, ASLEEP = 2 };
 
 void (*wait_kick_hook)(void);
 void (*wait_unlocked_hook)(void);
+void (*wait_sleep_hook)(void);
 
 static _Thread_local struct waiter *bound;
 static _Thread_local struct waiter own; /* of threads that bound none */
@@ -138,6 +139,13 @@ static int futex_sleep(_Atomic uint32_t *word, struct deadline d)
 	return -ETIMEDOUT;
 }
 
+static void note_sleep(struct waiter *w)
+{
+	atomic_fetch_add_explicit(&w->nsleeps, 1, memory_order_relaxed);
+	if (wait_sleep_hook)
+		wait_sleep_hook();
+}
+
 static int block(struct waiter *w, struct deadline d, bool interruptible)
 {
 	int r = 0;
@@ -157,7 +165,7 @@ static int block(struct waiter *w, struct deadline d, bool interruptible)
 				return r;
 			return 0;
 		}
-		atomic_fetch_add_explicit(&w->nsleeps, 1, memory_order_relaxed);
+		note_sleep(w);
 		r = futex_sleep(&w->woken, d);
 	}
 }
@@ -235,7 +243,7 @@ int host_wait(int fd, short events, struct deadline d)
 	open = old;
 	sigdelset(&open, SIG_KICK);
 	atomic_store(&w->in_host_wait, true);
-	atomic_fetch_add_explicit(&w->nsleeps, 1, memory_order_relaxed);
+	note_sleep(w);
 	r = host_wait_blocked(w, &p, d, &open);
 	atomic_store(&w->in_host_wait, false);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -70,6 +70,8 @@ static inline void waiter_clear_interrupt(struct waiter *w) { atomic_store(&w->i
 int wait_boot(void);
 /* Runs in the handler of SIG_KICK on the kicked thread (async-signal-safe!): vmm sets immediate_exit here. Set before threads start. */
 extern void (*wait_kick_hook)(void);
+/* Runs on a thread right before it sleeps for an event: it only takes note. Set before threads start. */
+extern void (*wait_sleep_hook)(void);
 
 /*
  * Sleeps in the host until fd is ready for `events` (POLLIN...): for host descriptors that a thread
