@@ -9,7 +9,7 @@
 #include "emul/base/err.h"
 
 #define SMALL_CHUNK (4096 - 64)
-#define BIG_CHUNK (65536 - 64)
+#define BIG_CHUNK 65536 /* what one large write brings, so that a large read takes it whole */
 
 struct byteq_chunk {
 	struct byteq_chunk *next;
