@@ -21,7 +21,8 @@ static struct sock *make(unsigned what)
 	static const struct { int family, type, protocol; } kinds[] = {
 		{ AF_INET, SOCK_STREAM, 0 }, { AF_INET6, SOCK_STREAM, 0 }, { AF_INET, SOCK_DGRAM, 0 }, { AF_INET6, SOCK_DGRAM, 0 },
 		{ AF_INET, SOCK_RAW, IPPROTO_ICMP }, { AF_NETLINK, SOCK_RAW, NETLINK_ROUTE }, { AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG },
-		{ AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE }, { AF_UNIX, SOCK_STREAM, 0 }, { AF_UNIX, SOCK_DGRAM, 0 }, { AF_UNIX, SOCK_SEQPACKET, 0 },
+		{ AF_INET6, SOCK_RAW, IPPROTO_ICMPV6 }, { AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6 },
 	};
 	size_t i = what % (sizeof(kinds) / sizeof(kinds[0]));
 
