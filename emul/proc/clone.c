@@ -71,7 +71,7 @@ static long check_flags(const struct clone_request *rq)
 		return -EINVAL;
 	if ((f & CLONE_THREAD) && (f & (CLONE_NEWUSER | CLONE_NEWPID)))
 		return -EINVAL;
-	if ((f & CLONE_PIDFD) && (f & (CLONE_DETACHED | CLONE_THREAD)))
+	if ((f & CLONE_PIDFD) && (f & CLONE_DETACHED))
 		return -EINVAL;
 	if (f & (CLONE_NAMESPACES | CLONE_INTO_CGROUP)) {
 		log_once("clone with flags %#llx: there are no namespaces and cgroups in here", (unsigned long long)f);
@@ -357,7 +357,7 @@ static int reserve_pidfd(struct task *t, struct task *c, const struct clone_requ
 	fd = fdtab_reserve(t->fds, true, 0, (int)MIN(proc_rlimit(t->proc, RLIMIT_NOFILE), (uint64_t)INT32_MAX));
 	if (fd < 0)
 		return fd;
-	r = pidfd_new(c->proc, 0, ret);
+	r = rq->flags & CLONE_THREAD ? pidfd_new_thread(c, 0, ret) : pidfd_new(c->proc, 0, ret);
 	if (r == 0)
 		r = put_guest_u32(t->mm, rq->pidfd, (uint32_t)fd);
 	if (r < 0) {

@@ -260,6 +260,7 @@ void proc_thread_reaped_locked(struct task *t)
 	p->nzombies--;
 	mutex_unlock(&p->lock);
 	pid_remove_locked(t);
+	waitq_wake(&p->exit_wq, 0);
 	if (p->zombie && !p->nzombies && proc_notify_exit_locked(p))
 		proc_reap_locked(p);
 	task_put(t); /* the table's */
@@ -392,10 +393,13 @@ void task_teardown(struct task *t)
 	findable = t->state == TASK_ZOMBIE;
 	status = p->exit_status;
 	mutex_unlock(&p->lock);
+	atomic_store(&t->ended, true);
 	if (!findable)
 		pid_remove_locked(t);
 	else if (t != p->leader)
 		proc_notify_tracer_locked(t, CLD_EXITED);
+	if (!last)
+		waitq_wake(&p->exit_wq, 0);
 	if (last)
 		proc_died_locked(t);
 	else
@@ -438,6 +442,7 @@ static void take_over_leader(struct task *t)
 		p->leader = task_get(t);
 		pid_move_locked(t, p->pid);
 		t->fsc.tid = t->tid;
+		waitq_wake(&p->exit_wq, 0);
 	}
 	mutex_unlock(&p->lock);
 	mutex_unlock(&tasks_lock);

@@ -169,12 +169,14 @@ void pid_remove_locked(struct task *t)
 {
 	mutex_assert_held(&tasks_lock);
 	list_del(&t->tid_node);
+	atomic_store(&t->id_gone, true);
 }
 
 void pid_move_locked(struct task *t, pid_t tid)
 {
 	mutex_assert_held(&tasks_lock);
 	list_del(&t->tid_node);
+	atomic_store(&t->id_gone, true); /* the old one: pidfds of the new one are the process' */
 	t->tid = tid;
 	list_add(bucket(tid), &t->tid_node);
 }

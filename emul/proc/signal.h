@@ -43,6 +43,8 @@ void signal_fill_user(struct task *from, siginfo_t *info, int sig, int code); /*
 long signal_kill(struct task *t, pid_t pid, int sig);
 long signal_tgkill(struct task *t, pid_t tgid, pid_t tid, int sig); /* tgid 0: tkill */
 long signal_queueinfo(struct task *t, pid_t tgid, pid_t tid /* 0: process */, int sig, siginfo_t *info);
+/* As queueinfo, to a group: -ESRCH: there is none, -EPERM: none that t may signal. */
+long signal_queueinfo_group(struct task *t, pid_t pgid, int sig, const siginfo_t *info);
 int signal_may_send(struct task *from, struct proc *to, int sig);  /* 0, -EPERM */
 /* To every process of a group (terminals). 0, -ESRCH. */
 int signal_send_group(pid_t pgid, int sig, const siginfo_t *info);

@@ -115,6 +115,11 @@ static int send_group(struct task *from, pid_t pgid, int sig, const siginfo_t *i
 	return sent ? 0 : r;
 }
 
+long signal_queueinfo_group(struct task *t, pid_t pgid, int sig, const siginfo_t *info)
+{
+	return send_group(t, pgid, sig, info);
+}
+
 int signal_send_group(pid_t pgid, int sig, const siginfo_t *info)
 {
 	siginfo_t kernel = signal_kernel_info(sig);

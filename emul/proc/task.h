@@ -84,6 +84,7 @@ struct task {
 	_Atomic bool futexes_left;      /* it has ended, and come to its robust and PI locks; any thread reads it */
 	bool exiting;                   /* run loop must end; what is left is done by its host thread after task_run() */
 	int exit_code;                  /* of task_exit() */
+	_Atomic bool ended, id_gone;    /* pidfd: runs no more; its id names it no more. tasks_lock to change them */
 	bool in_vfork;                  /* waits for a child that uses our mm */
 	struct trap_facts { uint64_t trapno, err, cr2; } trap; /* of the last exception, for signal frames */
 	void *xstate;                   /* scratch for signal frames, platform->xstate_size bytes; NULL until needed */
@@ -381,7 +382,9 @@ void ctty_facts_locked(struct proc *p, unsigned *ret_nr, pid_t *ret_pgrp); /* tt
 /* --- files made of tasks ----------------------------------------------------------------------------------- */
 int signalfd_new(struct task *t, sigmask_t mask, int flags, struct file **ret);
 int signalfd_set_mask(struct file *f, sigmask_t mask); /* -EINVAL: not a signalfd */
-int pidfd_new(struct proc *p, unsigned flags, struct file **ret);
+int pidfd_new(struct proc *p, unsigned flags, struct file **ret); /* O_NONBLOCK */
+int pidfd_new_thread(struct task *t, unsigned flags, struct file **ret); /* with PIDFD_THREAD */
+struct task *pidfd_thread(struct file *f);                  /* reference; NULL: of a process or a leader */
 struct proc *pidfd_proc(struct file *f);                     /* reference; NULL: not a pidfd */
 
 /* --- procfs/ ------------------------------------------------------------------------------------------------- */

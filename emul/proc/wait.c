@@ -183,6 +183,7 @@ struct wait_for {
 	int idtype;
 	pid_t id;
 	struct proc *one;      /* P_PIDFD; counted */
+	struct task *thread;   /* likewise; NULL: the leader */
 	int options;
 	siginfo_t info;
 	int status;
@@ -194,7 +195,7 @@ static bool is_meant(const struct wait_for *w, struct proc *c)
 	switch (w->idtype) {
 	case P_PID: if (c->pid != w->id) return false; break;
 	case P_PGID: if (c->pgid != w->id) return false; break;
-	case P_PIDFD: if (c != w->one) return false; break;
+	case P_PIDFD: if (c != w->one || w->thread) return false; break;
 	default: break;
 	}
 	if (w->options & __WALL)
@@ -309,7 +310,7 @@ static bool is_meant_tracee(const struct wait_for *w, struct task *t)
 	switch (w->idtype) {
 	case P_PID: return t->tid == w->id;
 	case P_PGID: return t->proc->pgid == w->id;
-	case P_PIDFD: return t->proc == w->one && t == t->proc->leader;
+	case P_PIDFD: return w->thread ? t == w->thread : t->proc == w->one && t == t->proc->leader;
 	default: return true;
 	}
 }
@@ -455,6 +456,7 @@ static int resolve_id(struct task *t, int idtype, pid_t id, struct wait_for *w)
 			return -EINVAL;
 		f = fdtab_get(t->fds, id);
 		w->one = f ? pidfd_proc(f) : NULL;
+		w->thread = f ? pidfd_thread(f) : NULL;
 		if (f && (file_flags(f) & O_NONBLOCK))
 			w->options |= WNOHANG;
 		return w->one ? 0 : -EBADF;
@@ -480,6 +482,7 @@ long proc_wait(struct task *t, int idtype, pid_t id, int options, siginfo_t *ret
 		if (ret_usage)
 			usage_fill(&w.usage, ret_usage);
 	}
+	task_put(w.thread);
 	proc_put(w.one);
 	return r;
 }

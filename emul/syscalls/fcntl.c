@@ -8,6 +8,9 @@
 #ifndef F_DUPFD_QUERY
 #define F_DUPFD_QUERY 1027
 #endif
+#ifndef F_CREATED_QUERY
+#define F_CREATED_QUERY 1028
+#endif
 #ifndef F_GETOWNER_UIDS
 #define F_GETOWNER_UIDS 17
 #endif
@@ -323,6 +326,7 @@ long sys_fcntl(struct task *t, const struct sysargs *a)
 	case F_DUPFD: return dup_from(t, f, (unsigned)arg, false);
 	case F_DUPFD_CLOEXEC: return dup_from(t, f, (unsigned)arg, true);
 	case F_DUPFD_QUERY: return same_file(t, f, (int)arg);
+	case F_CREATED_QUERY: return f->created;
 	case F_GETFD: return fdtab_get_cloexec(t->fds, fd);
 	case F_SETFD: return fdtab_set_cloexec(t->fds, fd, arg & FD_CLOEXEC);
 	case F_GETFL: return (long)file_flags(f);

@@ -7,6 +7,20 @@
 #include "emul/proc/ipc.h"
 #include "emul/syscalls/handler.h"
 
+/* <linux/pidfd.h>, <linux/fcntl.h> since Linux 6.9 and 6.14 */
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+#ifndef PIDFD_SIGNAL_THREAD
+#define PIDFD_SIGNAL_THREAD 1u
+#define PIDFD_SIGNAL_THREAD_GROUP 2u
+#define PIDFD_SIGNAL_PROCESS_GROUP 4u
+#endif
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD (-10000)
+#define PIDFD_SELF_THREAD_GROUP (-10001)
+#endif
+
 #ifndef CLONE_ARGS_SIZE_VER0
 #define CLONE_ARGS_SIZE_VER0 64
 #endif
@@ -249,54 +263,110 @@ long sys_pidfd_open(struct task *t, const struct sysargs *a)
 	pid_t pid = arg_int(a, 0);
 	unsigned flags = arg_uint(a, 1);
 	AUTO(task) named = NULL;
-	AUTO(proc) p = NULL;
 	struct file *f;
 	int r;
 
-	if (flags & ~(unsigned)PIDFD_NONBLOCK)
-		return -EINVAL; /* PIDFD_THREAD: as before Linux 6.9 */
-	if (pid <= 0)
+	if ((flags & ~(unsigned)(PIDFD_NONBLOCK | PIDFD_THREAD)) || pid <= 0)
 		return -EINVAL;
-	p = proc_find(pid);
-	if (!p) {
-		named = task_find(pid);
-		return named ? -EINVAL : -ESRCH; /* a thread that leads no process */
-	}
-	r = pidfd_new(p, flags, &f);
+	named = task_find(pid);
+	if (!named)
+		return -ESRCH;
+	if (flags & PIDFD_THREAD)
+		r = pidfd_new_thread(named, flags, &f);
+	else
+		r = named->proc->pid == pid ? pidfd_new(named->proc, flags, &f) : -ENOENT; /* a thread that leads no process */
 	return r < 0 ? r : fd_install(t, f, true);
 }
 
-/* pidfd_send_signal(2): the signal of kill(2), or the one described by a siginfo. */
-long sys_pidfd_send_signal(struct task *t, const struct sysargs *a)
+/* Whom a signal by descriptor is for. */
+struct addressee {
+	struct proc *proc;   /* counted */
+	struct task *thread; /* counted; NULL: the leader */
+	enum { TO_THREAD, TO_PROCESS, TO_GROUP } scope;
+};
+
+static int addressee_self(struct task *t, int fd, struct addressee *ret)
+{
+	ret->proc = proc_get(t->proc);
+	ret->thread = fd == PIDFD_SELF_THREAD && t->tid != t->proc->pid ? task_get(t) : NULL;
+	ret->scope = fd == PIDFD_SELF_THREAD ? TO_THREAD : TO_PROCESS;
+	return 0;
+}
+
+static int addressee_of(struct task *t, int fd, unsigned flags, struct addressee *ret)
 {
 	AUTO(file) f = NULL;
-	AUTO(proc) p = NULL;
-	int sig = arg_int(a, 1), r;
+
+	if (fd == PIDFD_SELF_THREAD || fd == PIDFD_SELF_THREAD_GROUP)
+		return addressee_self(t, fd, ret);
+	f = fd_file(t, fd);
+	ret->proc = f ? pidfd_proc(f) : NULL;
+	ret->thread = f ? pidfd_thread(f) : NULL;
+	if (!ret->proc && f)
+		ret->proc = procfs_dir_proc(f); /* an open /proc/PID will do */
+	if (!ret->proc)
+		return -EBADF;
+	switch (flags) {
+	case PIDFD_SIGNAL_THREAD: ret->scope = TO_THREAD; break;
+	case PIDFD_SIGNAL_THREAD_GROUP: ret->scope = TO_PROCESS; break;
+	case PIDFD_SIGNAL_PROCESS_GROUP: ret->scope = TO_GROUP; break;
+	default: ret->scope = file_flags(f) & PIDFD_THREAD ? TO_THREAD : TO_PROCESS; break;
+	}
+	return 0;
+}
+
+static long send_to(struct task *t, const struct addressee *to, int sig, const siginfo_t *info)
+{
+	AUTO(task) one = NULL;
+	int r;
+
+	if (to->scope == TO_GROUP)
+		return signal_queueinfo_group(t, to->thread ? to->thread->tid : to->proc->pid, sig, info);
+	if (to->thread ? atomic_load(&to->thread->id_gone) : atomic_load(&to->proc->reaped))
+		return -ESRCH;
+	r = signal_may_send(t, to->proc, sig);
+	if (r < 0 || sig == 0)
+		return r;
+	if (to->scope == TO_PROCESS)
+		return signal_send_proc(to->proc, sig, info);
+	one = to->thread ? task_get(to->thread) : task_find(to->proc->pid);
+	return one ? signal_send_task(one, sig, info) : -ESRCH;
+}
+
+static long send_by_descriptor(struct task *t, const struct addressee *to, int sig, gva_t at)
+{
+	pid_t id = to->thread ? to->thread->tid : to->proc->pid;
 	siginfo_t info;
 
-	if (arg_uint(a, 3))
-		return -EINVAL;
-	f = fd_file(t, arg_int(a, 0));
-	p = f ? pidfd_proc(f) : NULL;
-	if (!p && f)
-		p = procfs_dir_proc(f); /* an open /proc/PID will do */
-	if (!p)
-		return -EBADF;
-	if (arg_gva(a, 2)) {
-		if (guest_read(t->mm, &info, arg_gva(a, 2)) < 0)
+	if (!at) {
+		signal_fill_user(t, &info, sig, to->scope == TO_THREAD ? SI_TKILL : SI_USER);
+	} else {
+		if (guest_read(t->mm, &info, at) < 0)
 			return -EFAULT;
 		if (info.si_signo != sig)
 			return -EINVAL;
 		/* only to oneself may one look like kill(2) or the kernel */
-		if (p != t->proc && (info.si_code >= 0 || info.si_code == SI_TKILL))
+		if ((id != t->tid || to->scope == TO_GROUP) && (info.si_code >= 0 || info.si_code == SI_TKILL))
 			return -EPERM;
-	} else {
-		signal_fill_user(t, &info, sig, SI_USER);
 	}
-	if (p->reaped)
-		return -ESRCH;
-	r = signal_may_send(t, p, sig);
-	return r < 0 || sig == 0 ? r : signal_send_proc(p, sig, &info);
+	return send_to(t, to, sig, &info);
+}
+
+/* pidfd_send_signal(2): the signal of kill(2) or tgkill(2), or the one described by a siginfo. */
+long sys_pidfd_send_signal(struct task *t, const struct sysargs *a)
+{
+	unsigned flags = arg_uint(a, 3);
+	struct addressee to = { 0 };
+	long r;
+
+	if (flags > PIDFD_SIGNAL_PROCESS_GROUP || (flags & (flags - 1)))
+		return -EINVAL; /* one of them at most */
+	r = addressee_of(t, arg_int(a, 0), flags, &to);
+	if (r == 0)
+		r = send_by_descriptor(t, &to, arg_int(a, 1), arg_gva(a, 2));
+	task_put(to.thread);
+	proc_put(to.proc);
+	return r;
 }
 
 /* pidfd_getfd(2): another process's descriptor as one of ours. */
@@ -314,8 +384,10 @@ long sys_pidfd_getfd(struct task *t, const struct sysargs *a)
 	p = pidfd ? pidfd_proc(pidfd) : NULL;
 	if (!p)
 		return -EBADF;
-	target = task_find(p->pid);
-	if (!target || target->proc != p)
+	target = pidfd_thread(pidfd);
+	if (!target)
+		target = task_find(p->pid);
+	if (!target || target->proc != p || atomic_load(&target->id_gone))
 		return -ESRCH;
 	r = may_inspect(t, target);
 	if (r < 0)

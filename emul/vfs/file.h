@@ -82,6 +82,7 @@ struct file {
 	off_t pos;                      /* pos_lock */
 	struct { struct mount *mnt; struct dentry *dentry; } path; /* as struct path; NULL: anonymous. Constant */
 	struct inode *inode;            /* constant; NULL: anonymous */
+	bool created;                   /* by the open that made this description; constant after it */
 	bool counted_writer;            /* in inode->nwriters; constant after opening */
 	struct mutex own_lock;
 	_Atomic bool leased, dnotified; /* has a lease; had an entry of F_NOTIFY */

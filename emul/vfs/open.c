@@ -223,7 +223,11 @@ static int open_created(struct walk *w, struct dentry *d, unsigned flags, struct
 {
 	struct path p = { w->at.mnt, d };
 
-	return open_inode(w->c, &p, flags & ~(unsigned)O_TRUNC, ret);
+	int r = open_inode(w->c, &p, flags & ~(unsigned)O_TRUNC, ret);
+
+	if (r == 0)
+		(*ret)->created = true;
+	return r;
 }
 
 static int open_existing(struct walk *w, struct dentry *d, unsigned flags, struct file **ret)

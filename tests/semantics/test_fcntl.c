@@ -176,6 +176,26 @@ static void regular_files_have_no_async(void **state)
 	assert_int_equal(fcntl(fd, F_GETFL) & O_ASYNC, 0);
 }
 
+#ifndef F_CREATED_QUERY
+#define F_CREATED_QUERY 1028
+#endif
+
+static void whether_opening_made_the_file_can_be_asked(void **state)
+{
+	int fd = (int)ASSERT_OK(open("f", O_RDWR | O_CREAT, 0600)), p[2];
+
+	if (fcntl(fd, F_CREATED_QUERY, 0) == -1) {
+		assert_int_equal(errno, EINVAL);        /* before Linux 6.12 */
+		skip();
+	}
+	assert_int_equal(fcntl(fd, F_CREATED_QUERY, 0), 1);
+	assert_int_equal(fcntl((int)ASSERT_OK(dup(fd)), F_CREATED_QUERY, 0), 1);
+	assert_int_equal(fcntl((int)ASSERT_OK(open("f", O_RDWR | O_CREAT, 0600)), F_CREATED_QUERY, 0), 0);
+	assert_int_equal(fcntl((int)ASSERT_OK(open("f", O_PATH)), F_CREATED_QUERY, 0), 0);
+	ASSERT_OK(pipe(p));
+	assert_int_equal(fcntl(p[0], F_CREATED_QUERY, 0), 0);
+}
+
 static void unknown_commands_are_einval(void **state)
 {
 	int fd = file_make("f", ""), path = (int)ASSERT_OK(open("f", O_PATH));
@@ -204,6 +224,7 @@ int main(void)
 		cmocka_unit_test(owner_and_signal_are_remembered),
 		cmocka_unit_test(async_signals_when_data_comes),
 		cmocka_unit_test(regular_files_have_no_async),
+		cmocka_unit_test(whether_opening_made_the_file_can_be_asked),
 		cmocka_unit_test(unknown_commands_are_einval),
 	};
 
