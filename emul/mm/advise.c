@@ -4,6 +4,11 @@
 
 #include "emul/base/err.h"
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
 struct advice { struct mm *mm; int advice; };
 
 /* --- attributes of areas ---------------------------------------------------------------------------------- */
@@ -86,10 +91,41 @@ static int populate(struct mm *mm, gva_t start, gva_t end, int advice)
 	return r == -ENOENT ? -ENOMEM : r;
 }
 
+static int guard(struct mm *mm, struct vma *v, gva_t start, gva_t end)
+{
+	int r;
+
+	if (v->flags & (VMA_LOCKED | VMA_X_SPECIAL))
+		return -EINVAL;
+	r = guard_add(mm, start, end);
+	if (r == 0)
+		leaf_unmap(mm, start, end);
+	return r;
+}
+
+/* can_madvise_modify(): a sealed area keeps its contents where the program could not change them anyway. */
+static bool is_sealed(const struct vma *v, int advice)
+{
+	if (!(v->flags & VMA_SEALED) || v->obj || (v->prot & PROT_WRITE))
+		return false;
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case MADV_DONTFORK:
+	case MADV_WIPEONFORK:
+	case MADV_GUARD_INSTALL: return true;
+	default: return false;
+	}
+}
+
 static int advise_area(struct mm *mm, struct vma *v, gva_t start, gva_t end, int advice)
 {
 	unsigned set, clear;
 
+	if (is_sealed(v, advice))
+		return -EPERM;
 	if (flag_change(advice, &set, &clear))
 		return change_flags(mm, v, start, end, advice);
 	switch (advice) {
@@ -104,6 +140,13 @@ static int advise_area(struct mm *mm, struct vma *v, gva_t start, gva_t end, int
 		return drop(mm, v, start, end, advice);
 	case MADV_REMOVE:
 		return punch(mm, v, start, end);
+	case MADV_GUARD_INSTALL:
+		return guard(mm, v, start, end);
+	case MADV_GUARD_REMOVE:
+		if (v->flags & VMA_X_SPECIAL)
+			return -EINVAL;
+		guard_remove(mm, start, end);
+		return 0;
 	case MADV_COLD:
 	case MADV_PAGEOUT:
 		return v->flags & (VMA_LOCKED | VMA_X_SPECIAL) ? -EINVAL : 0;
@@ -130,6 +173,8 @@ static bool known(int advice)
 	case MADV_PAGEOUT:
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
+	case MADV_GUARD_INSTALL:
+	case MADV_GUARD_REMOVE:
 		return true;
 	default:
 		return false;

@@ -51,6 +51,8 @@ struct vma *fault_vma(struct mm *mm, gva_t addr, enum mm_access access, int *ret
 	*ret_code = SEGV_MAPERR;
 	if (!v || (v->start > addr && stack_grow(mm, v, addr) < 0))
 		return NULL;
+	if (guard_in_range(mm, page_down(addr), page_down(addr) + PAGE_SIZE))
+		return NULL;
 	*ret_code = SEGV_ACCERR;
 	return prot_effective(v->prot) & access ? v : NULL;
 }
@@ -61,6 +63,8 @@ int fault_page(struct vma *v, gva_t addr, enum mm_access access)
 	gva_t page = page_down(addr);
 	struct as_mapping m;
 
+	if (guard_in_range(mm, page, page + PAGE_SIZE))
+		return -EFAULT;
 	if (mm->ops->as_lookup(mm->as, page, &m)) {
 		if (m.prot & access)
 			return 0; /* another thread was faster */

@@ -32,7 +32,7 @@ static bool present(struct mm *mm, gva_t addr)
 
 static bool huge_fits(struct vma *v, gva_t base, unsigned unless)
 {
-	return base >= v->start && base + HUGE_SIZE <= v->end && !(v->flags & unless) &&
+	return base >= v->start && base + HUGE_SIZE <= v->end && !(v->flags & unless) && !guard_in_range(v->mm, base, base + HUGE_SIZE) &&
 	       leaf_absent(v->mm, base, base + HUGE_SIZE) == HUGE_SIZE;
 }
 
@@ -129,6 +129,7 @@ int fill_anon(struct vma *v, gva_t page)
 	if (huge_wanted(v, page) && fill_huge(v, page & HUGE_MASK) == 0)
 		return 0;
 	choose_window(v, page, &from, &to);
+	guard_clip(v->mm, page, &from, &to);
 	if (fill_anon_range(v, from, to) == 0 || present(v->mm, page))
 		return 0;
 	return fill_anon_range(v, page, page + PAGE_SIZE);
@@ -191,6 +192,7 @@ static int map_object(struct vma *v, gva_t page)
 		from = page - AROUND;
 	if (to - page > AROUND)
 		to = page + AROUND;
+	guard_clip(v->mm, page, &from, &to);
 	r = v->obj->ops->get(v->obj, vma_off(v, page), (unsigned)((to - page) >> PAGE_SHIFT), huge, &run);
 	if (r < 0)
 		return r;
@@ -274,6 +276,7 @@ static int copy_object(struct vma *v, gva_t page)
 		from = MAX(page - page % window, v->start);
 		to = MIN(page - page % window + window, v->end);
 	}
+	guard_clip(v->mm, page, &from, &to);
 	if (copy_range(v, from, to) == 0 || present(v->mm, page))
 		return 0;
 	return copy_range(v, page, page + PAGE_SIZE);

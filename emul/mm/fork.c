@@ -153,6 +153,9 @@ static int fork_vma(struct vma *p, struct mm *c, enum copy copy)
 	r = vma_insert(c, v);
 	if (r < 0 || (p->flags & VMA_WIPEONFORK))
 		return r;
+	r = guard_copy(p->mm, p->start, p->end, c, p->start);
+	if (r < 0)
+		return r;
 	return fork_pages(p, v, copy);
 }
 

@@ -52,6 +52,14 @@ static int split_at(struct mm *mm, gva_t addr)
 	return vma_split(mm, v, addr) ? 0 : -ENOMEM;
 }
 
+static bool any_sealed(struct vma *v, gva_t end)
+{
+	for (; v && v->start < end; v = vma_next(v))
+		if (v->flags & VMA_SEALED)
+			return true;
+	return false;
+}
+
 int unmap_range(struct mm *mm, gva_t start, gva_t end)
 {
 	struct vma *v = vma_find(mm, start), *next;
@@ -59,6 +67,8 @@ int unmap_range(struct mm *mm, gva_t start, gva_t end)
 	mm_assert_write(mm);
 	if (!v || v->start >= end)
 		return 0;
+	if (any_sealed(v, end))
+		return -EPERM;
 	if (split_at(mm, start) < 0)
 		return -ENOMEM;
 	if (split_at(mm, end) < 0) {
@@ -67,6 +77,7 @@ int unmap_range(struct mm *mm, gva_t start, gva_t end)
 	}
 	/* One call for everything: the platform pays by the call as much as by the page. */
 	leaf_unmap(mm, start, end);
+	guard_remove(mm, start, end);
 	for (v = vma_find(mm, start); v && v->start < end; v = next) {
 		next = vma_next(v);
 		vma_delete(mm, v);

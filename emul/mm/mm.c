@@ -138,6 +138,7 @@ void mm_put(struct mm *mm)
 	mm_unlock(mm);
 	mm->ops->as_free(mm->as);
 	pthread_rwlock_destroy(&mm->lock);
+	free(mm->guards);
 	free(mm);
 }
 

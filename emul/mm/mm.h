@@ -81,6 +81,7 @@ long mm_shmdt(struct mm *mm, gva_t addr);
 long mm_mprotect(struct mm *mm, gva_t addr, uint64_t len, int prot);
 long mm_mremap(struct mm *mm, gva_t old, uint64_t old_len, uint64_t new_len, int flags, gva_t new_addr);
 long mm_madvise(struct mm *mm, gva_t addr, uint64_t len, int advice);
+long mm_mseal(struct mm *mm, gva_t addr, uint64_t len); /* mseal(2): the areas stay as they are, for ever */
 long mm_brk(struct mm *mm, gva_t brk); /* the break after the call, as the system call returns it */
 long mm_msync(struct mm *mm, gva_t addr, uint64_t len, int flags);
 long mm_mincore(struct mm *mm, gva_t addr, uint64_t len, gva_t vec);
@@ -137,7 +138,7 @@ int mm_futex_key(struct mm *mm, gva_t addr, bool shared, struct futex_key *ret);
 #define guest_write(mm, dst, ptr_to_obj) copy_to_guest(mm, dst, ptr_to_obj, sizeof(*(ptr_to_obj)))
 
 /* --- looking at areas (/proc/PID/maps, smaps, core facts) --------------------------------------- */
-enum { VMA_STACK = 1, VMA_HEAP = 2, VMA_VVAR = 4, VMA_VDSO = 8, VMA_GROWSDOWN = 16, VMA_LOCKED = 32, VMA_DONTFORK = 64, VMA_WIPEONFORK = 128, VMA_NORESERVE = 256, VMA_DONTDUMP = 512, VMA_RAND = 1024, VMA_SEQ = 2048 };
+enum { VMA_STACK = 1, VMA_HEAP = 2, VMA_VVAR = 4, VMA_VDSO = 8, VMA_GROWSDOWN = 16, VMA_LOCKED = 32, VMA_DONTFORK = 64, VMA_WIPEONFORK = 128, VMA_NORESERVE = 256, VMA_DONTDUMP = 512, VMA_RAND = 1024, VMA_SEQ = 2048, VMA_SEALED = 4096 };
 struct vma_info {
 	gva_t start, end;
 	int prot, maxprot;

@@ -44,12 +44,15 @@ static long move(struct mm *mm, struct vma *old, const struct remap *q, gva_t to
 	if (r < 0)
 		return r;
 	r = take_pages(mm, q->old, keep, v, to);
+	if (r == 0)
+		r = guard_copy(mm, q->old, q->old + keep, mm, to);
 	if (r < 0) {
 		unmap_range(mm, to, to + q->new_len);
 		return r;
 	}
 	if (q->flags & MREMAP_DONTUNMAP) {
 		leaf_unmap(mm, q->old, q->old + q->old_len);
+		guard_remove(mm, q->old, q->old + q->old_len);
 		old = vma_isolate(mm, old, q->old, q->old + q->old_len);
 		if (old) {
 			vma_account(mm, old, -1);
@@ -138,13 +141,15 @@ static bool grow_in_place(struct mm *mm, struct vma *v, const struct remap *q)
 
 static long remap(struct mm *mm, struct remap *q)
 {
-	struct vma *v = NULL;
+	struct vma *v = vma_lookup(mm, q->old);
 	long to;
 	int r;
 
+	if (v && (v->flags & VMA_SEALED))
+		return -EPERM;
 	if (q->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		return remap_fixed(mm, q);
-	if (!vma_lookup(mm, q->old))
+	if (!v)
 		return -EFAULT;
 	if (q->old_len >= q->new_len) {
 		r = q->old_len > q->new_len ? unmap_range(mm, q->old + q->new_len, q->old + q->old_len) : 0;

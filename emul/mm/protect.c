@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mprotect(2), as mm/mprotect.c does it: area by area, with what was done before an error left done. */
+/* mprotect(2), as mm/mprotect.c does it: area by area, with what was done before an error left done. And mseal(2). */
 #include "emul/mm/vma.h"
 
 #include "emul/base/err.h"
@@ -54,6 +54,8 @@ static long protect_range(struct mm *mm, gva_t start, gva_t end, int prot)
 
 		if (!v)
 			return -ENOMEM;
+		if (v->flags & VMA_SEALED)
+			return -EPERM;
 		if (v->prot == prot) {
 			at = v->end;
 			continue;
@@ -73,6 +75,43 @@ static long protect_range(struct mm *mm, gva_t start, gva_t end, int prot)
 			return r;
 	}
 	return 0;
+}
+
+static int seal_range(struct mm *mm, gva_t start, gva_t end)
+{
+	gva_t at;
+
+	for (at = start; at < end; at = vma_lookup(mm, at)->end)
+		if (!vma_lookup(mm, at))
+			return -ENOMEM;
+	for (at = start; at < end;) {
+		struct vma *v = vma_lookup(mm, at);
+
+		at = v->end;
+		if (v->flags & VMA_SEALED)
+			continue;
+		v = vma_isolate(mm, v, MAX(v->start, start), MIN(v->end, end));
+		if (!v)
+			return -ENOMEM;
+		v->flags |= VMA_SEALED;
+		vma_merge(mm, v);
+	}
+	return 0;
+}
+
+long mm_mseal(struct mm *mm, gva_t addr, uint64_t len)
+{
+	uint64_t size = page_up(len);
+	long r;
+
+	if ((addr & ~PAGE_MASK) || (len && !size) || addr + size < addr)
+		return -EINVAL;
+	if (!size)
+		return 0;
+	mm_lock_write(mm);
+	r = seal_range(mm, addr, addr + size);
+	mm_unlock(mm);
+	return r;
 }
 
 long mm_mprotect(struct mm *mm, gva_t addr, uint64_t len, int prot)

@@ -68,6 +68,8 @@ struct mm {
 	uint64_t hiwater_total;
 	uint64_t rss[FRAME_NKINDS];                /* pages mapped, by kind */
 	uint64_t hiwater_rss;
+	struct guard { gva_t start, end; } *guards; /* guard.c: in order, apart */
+	unsigned nr_guards, cap_guards;
 	unsigned lone_huge;      /* 2 MiB leaves given on a first touch with nothing beside it */
 };
 
@@ -111,13 +113,22 @@ static inline int prot_effective(int prot)
 	return prot & (PROT_WRITE | PROT_EXEC) ? prot | PROT_READ : prot;
 }
 
+/* --- guard.c: addresses that fault, whatever the area says (MADV_GUARD_INSTALL) ------------------------ */
+bool guard_in_range(const struct mm *mm, gva_t start, gva_t end); /* any of it is guarded */
+/* Narrows [*from, *to) around page, which is not guarded, to what is not either. */
+void guard_clip(const struct mm *mm, gva_t page, gva_t *from, gva_t *to);
+int guard_add(struct mm *mm, gva_t start, gva_t end);             /* -ENOMEM; the caller unmaps the pages */
+void guard_remove(struct mm *mm, gva_t start, gva_t end);
+/* The guards of a range appear at `to`, of the same or another address space. -ENOMEM */
+int guard_copy(struct mm *mm, gva_t start, gva_t end, struct mm *to_mm, gva_t to);
+
 /* --- place.c -------------------------------------------------------------------------------------- */
 /* A free address for len bytes as Linux's get_unmapped_area() chooses; congruence: 2 MiB leaves like (addr - congruent). */
 long place_find(struct mm *mm, gva_t hint, uint64_t len, int flags, bool align, uint64_t congruent);
 gva_t place_gap_start(const struct vma *v); /* the lowest address that v keeps free for its growth */
 
 /* --- map.c ----------------------------------------------------------------------------------------- */
-int unmap_range(struct mm *mm, gva_t start, gva_t end); /* areas and pages; -ENOMEM: a split failed, nothing done */
+int unmap_range(struct mm *mm, gva_t start, gva_t end); /* areas and pages; -EPERM: one is sealed, -ENOMEM: a split failed; nothing done */
 int may_expand(struct mm *mm, uint64_t len, bool data); /* RLIMIT_AS, RLIMIT_DATA: 0, -ENOMEM */
 int may_lock(struct mm *mm, uint64_t len);              /* RLIMIT_MEMLOCK: 0, -EAGAIN */
 

@@ -155,6 +155,11 @@ long sys_madvise(struct task *t, const struct sysargs *a)
 	return mm_madvise(t->mm, arg_gva(a, 0), arg_size(a, 1), arg_int(a, 2));
 }
 
+long sys_mseal(struct task *t, const struct sysargs *a)
+{
+	return arg_u64(a, 2) ? -EINVAL : mm_mseal(t->mm, arg_gva(a, 0), arg_size(a, 1));
+}
+
 long sys_msync(struct task *t, const struct sysargs *a)
 {
 	return mm_msync(t->mm, arg_gva(a, 0), arg_size(a, 1), arg_int(a, 2));

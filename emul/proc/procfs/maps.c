@@ -99,7 +99,7 @@ static void show_vmflags(struct seq *out, const struct vma_info *v)
 		{ v->maxprot & PROT_EXEC, "me" }, { v->flags & (VMA_GROWSDOWN | VMA_STACK), "gd" },
 		{ v->flags & VMA_LOCKED, "lo" },  { v->flags & VMA_SEQ, "sr" },      { v->flags & VMA_RAND, "rr" },
 		{ v->flags & VMA_DONTFORK, "dc" }, { v->flags & VMA_NORESERVE, "nr" }, { v->flags & VMA_WIPEONFORK, "wf" },
-		{ v->flags & VMA_DONTDUMP, "dd" },
+		{ v->flags & VMA_DONTDUMP, "dd" }, { v->flags & VMA_SEALED, "sl" },
 	};
 
 	seq_puts(out, "VmFlags:");
