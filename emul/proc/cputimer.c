@@ -18,11 +18,30 @@
 #define STEP_MAX 100000000
 #define IDLE_SHIFT_MAX 5
 
+/* On Linux the tick of a running thread finds the process's time to be up, and that thread gets the signal: profilers rely on it. */
+static struct task *who_used_it(struct proc *p)
+{
+	uint64_t most = 0, now, at = 0;
+	struct task *t, *ret = NULL;
+
+	list_for_each(t, &p->threads, thread_node) {
+		now = task_cpu_ns(t);
+		if (now > t->profiled_ns && now - t->profiled_ns > most) {
+			most = now - t->profiled_ns;
+			at = now;
+			ret = t;
+		}
+	}
+	if (ret)
+		ret->profiled_ns = at;
+	return ret;
+}
+
 static void send(struct proc *p, int sig)
 {
 	siginfo_t info = signal_kernel_info(sig);
 
-	signal_send_locked(p, NULL, sig, &info, false, NULL);
+	signal_send_first_locked(p, who_used_it(p), sig, &info);
 }
 
 /* One of the two interval timers. Ns until it is due, INT64_MAX: off. */

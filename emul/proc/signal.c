@@ -260,15 +260,15 @@ static bool can_take(const struct task *t, int sig)
 	return sig == SIGKILL || (t->state != TASK_STOPPED && t->state != TASK_TRACED && !(t->blocked & ~t->wanted & SIGMASK(sig)));
 }
 
-/* Which thread gets a signal of the process: the leader if it can, else one that is not busy with another. */
-static struct task *choose_locked(struct proc *p, struct task *t, int sig)
+/* Which thread gets a signal of the process: the first choice (NULL: the leader) if it can, else one that is not busy with another. */
+static struct task *choose_locked(struct proc *p, struct task *first, int sig)
 {
 	struct task *each, *busy = NULL;
 
-	if (!t)
-		t = p->leader;
-	if (t && can_take(t, sig))
-		return t;
+	if (!first)
+		first = p->leader;
+	if (first && can_take(first, sig))
+		return first;
 	list_for_each(each, &p->threads, thread_node) {
 		if (!can_take(each, sig))
 			continue;
@@ -279,11 +279,11 @@ static struct task *choose_locked(struct proc *p, struct task *t, int sig)
 	return busy;
 }
 
-static void wake_for_locked(struct proc *p, struct task *t, int sig)
+static void wake_for_locked(struct proc *p, struct task *t, struct task *first, int sig)
 {
 	const struct task *whose = t ? t : p->leader;
 	bool traced = whose && whose->tracing.tracer; /* the tracer decides */
-	struct task *to = t ? (can_take(t, sig) ? t : NULL) : choose_locked(p, NULL, sig);
+	struct task *to = t ? (can_take(t, sig) ? t : NULL) : choose_locked(p, first, sig);
 
 	if (!to)
 		return;
@@ -296,7 +296,7 @@ static void wake_for_locked(struct proc *p, struct task *t, int sig)
 	task_kick_locked(to);
 }
 
-int signal_send_locked(struct proc *p, struct task *t, int sig, const siginfo_t *info, bool forced, void *timer)
+static int send_locked(struct proc *p, struct task *t, struct task *first, int sig, const siginfo_t *info, bool forced, void *timer)
 {
 	struct sigpending *to = t ? &t->pending : &p->pending;
 	struct sigqueue *q;
@@ -319,8 +319,18 @@ int signal_send_locked(struct proc *p, struct task *t, int sig, const siginfo_t 
 	to->set |= SIGMASK(sig);
 	log_dbg(SIGNAL, "%d: signal %d code %d", t ? t->tid : p->pid, sig, info->si_code);
 	waitq_wake(&p->signal_wq, 0);
-	wake_for_locked(p, t, sig);
+	wake_for_locked(p, t, first, sig);
 	return SIG_SENT;
+}
+
+int signal_send_locked(struct proc *p, struct task *t, int sig, const siginfo_t *info, bool forced, void *timer)
+{
+	return send_locked(p, t, NULL, sig, info, forced, timer);
+}
+
+int signal_send_first_locked(struct proc *p, struct task *first, int sig, const siginfo_t *info)
+{
+	return send_locked(p, NULL, first, sig, info, false, NULL);
 }
 
 /* NULL means: from the calling task, or from the kernel if it is none (reactor, terminal). */

@@ -49,6 +49,8 @@ struct sigact signal_get_action(struct proc *p, int sig);
  * forced: cannot be refused. timer: the posix timer it comes from. -EAGAIN or enum sig_send.
  */
 int signal_send_locked(struct proc *p, struct task *t, int sig, const siginfo_t *info, bool forced, void *timer);
+/* The same for any thread of p, but the first choice is this one, if it can take it. */
+int signal_send_first_locked(struct proc *p, struct task *first, int sig, const siginfo_t *info);
 siginfo_t signal_kernel_info(int sig);  /* SI_KERNEL */
 
 /* --- sigaction.c --- */

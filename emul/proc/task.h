@@ -119,6 +119,7 @@ struct task {
 	unsigned long timer_slack, default_slack; /* ns; the default is what the parent had */
 	int pdeath_signal;
 	_Atomic uint64_t utime_ns, stime_ns, minflt, majflt; /* statistics */
+	uint64_t profiled_ns;           /* cputimer.c: its CPU time when it last got a signal for the process's; proc->lock */
 	uint64_t start_ns;              /* CLOCK_BOOTTIME at birth; constant */
 	bool no_new_privs;
 	unsigned exec_id;

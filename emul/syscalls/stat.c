@@ -218,7 +218,8 @@ static long do_readlink(struct task *t, int dirfd, gva_t name, gva_t out, int si
 		return r == -ENOTDIR && !n.name[0] ? -ENOENT : r; /* a descriptor without a path is no link */
 	if (!S_ISLNK(vfs_mode(&p)))
 		return n.name[0] ? -EINVAL : -ENOENT; /* "" is for descriptors of links */
-	r = vfs_readlink(&t->fsc, &p, text, MIN((size_t)size, sizeof(text)));
+	r = vfs_readlink(&t->fsc, &p, text, sizeof(text)); /* all of it: a text that is made up may refuse to be cut */
+	r = MIN(r, (ssize_t)size);
 	if (r > 0 && copy_to_guest(t->mm, out, text, (size_t)r) < 0)
 		return -EFAULT;
 	return r;

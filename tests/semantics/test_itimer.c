@@ -6,6 +6,7 @@
 #include "tests/lib/cmocka_all.h"
 #include "tests/lib/clock.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -135,6 +136,39 @@ static void cpu_timers_count_cpu_time(void **state)
 	}
 }
 
+/* Profilers ask where the time goes: whoever uses it is interrupted, not whoever sleeps. */
+static pthread_t ticked;
+
+static void note_thread(int sig)
+{
+	ticked = pthread_self();
+	ticks++;
+}
+
+static void *burn(void *arg)
+{
+	burn_until_tick(3);
+	return NULL;
+}
+
+static void profiling_interrupts_who_uses_the_time(void **state)
+{
+	struct itimerval it = ms_timer(20, 20);
+	struct sigaction sa = { .sa_handler = note_thread, .sa_flags = SA_RESTART }, old;
+	pthread_t th;
+
+	ASSERT_OK(sigaction(SIGPROF, &sa, &old));
+	ticks = 0;
+	assert_int_equal(pthread_create(&th, NULL, burn, NULL), 0);
+	ASSERT_OK(setitimer(ITIMER_PROF, &it, NULL));
+	pthread_join(th, NULL);
+	assert_true(ticks >= 3);
+	assert_true(pthread_equal(ticked, th));
+	it = ms_timer(0, 0);
+	ASSERT_OK(setitimer(ITIMER_PROF, &it, NULL));
+	ASSERT_OK(sigaction(SIGPROF, &old, NULL));
+}
+
 static void alarm_returns_what_was_left_in_seconds(void **state)
 {
 	struct itimerval now;
@@ -191,6 +225,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_interval_comes_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_remaining_time_shrinks, setup, teardown),
 		cmocka_unit_test_setup_teardown(cpu_timers_count_cpu_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(profiling_interrupts_who_uses_the_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(alarm_returns_what_was_left_in_seconds, setup, teardown),
 		cmocka_unit_test_setup_teardown(alarm_interrupts_a_sleep, setup, teardown),
 		cmocka_unit_test_setup_teardown(arguments_are_checked, setup, teardown),
