@@ -23,6 +23,7 @@ struct sysctl sysctl_core_uses_pid = { 0, 0, 1 };
 struct sysctl sysctl_msgmax = { 8192, 0, 1 << 20 };
 struct sysctl sysctl_msgmnb = { 16384, 0, INT_MAX };
 struct sysctl sysctl_msgmni = { 32000, 0, 32768 };
+struct sysctl sysctl_rr_timeslice = { 100, 1, INT_MAX / 1000000 }; /* ms */
 struct sysctl sysctl_max_map_count = { 65530, 0, 1 << 22 };
 struct sysctl sysctl_somaxconn = { 4096, 0, INT_MAX };
 struct sysctl sysctl_rmem_default = { 212992, 2304, INT_MAX / 2 };

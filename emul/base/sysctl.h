@@ -18,7 +18,7 @@ int sysctl_set(struct sysctl *s, long val); /* -EINVAL: outside of its range */
 
 extern struct sysctl sysctl_aio_max_nr, sysctl_dir_notify_enable, sysctl_inotify_instances, sysctl_lease_break_time, sysctl_leases_enable, sysctl_pipe_max_size; /* fs */
 extern struct sysctl sysctl_mq_msg_default, sysctl_mq_msg_max, sysctl_mq_msgsize_default, sysctl_mq_msgsize_max, sysctl_mq_queues_max;
-extern struct sysctl sysctl_core_uses_pid, sysctl_msgmax, sysctl_msgmnb, sysctl_msgmni;           /* kernel */
+extern struct sysctl sysctl_core_uses_pid, sysctl_msgmax, sysctl_msgmnb, sysctl_msgmni, sysctl_rr_timeslice;           /* kernel */
 extern struct sysctl sysctl_max_map_count;                                                         /* vm */
 extern struct sysctl sysctl_somaxconn, sysctl_rmem_default, sysctl_rmem_max, sysctl_wmem_default, sysctl_wmem_max; /* net.core */
 

@@ -136,6 +136,8 @@ static void copy_facts(struct mm *mm, struct mm *c)
 	atomic_store(&c->limits.memlock, atomic_load(&mm->limits.memlock));
 }
 
+static _Atomic uint64_t next_kin = 1;
+
 static int fork_vma(struct vma *p, struct mm *c, enum copy copy)
 {
 	struct vma *v;
@@ -149,7 +151,9 @@ static int fork_vma(struct vma *p, struct mm *c, enum copy copy)
 	/* Locks are not inherited. */
 	v->flags &= ~(unsigned)(VMA_LOCKED | VMA_X_ONFAULT);
 	if (p->flags & VMA_WIPEONFORK)
-		v->touched = false;
+		v->touched = false, v->kin = 0;
+	else if (p->touched && !p->shared)
+		v->kin = atomic_fetch_add(&next_kin, 1);
 	r = vma_insert(c, v);
 	if (r < 0 || (p->flags & VMA_WIPEONFORK))
 		return r;

@@ -152,5 +152,7 @@ struct vma_info {
 struct vma_list { struct vma_info *v; size_t n; };
 int mm_list_vmas(struct mm *mm, bool pages, struct vma_list *ret);
 void vma_list_fini(struct vma_list *l);
+/* n words of /proc/PID/pagemap, from the page at start on: PM_* bits of Linux, frame numbers 0. */
+void mm_pagemap(struct mm *mm, gva_t start, unsigned n, uint64_t *ret);
 
 #endif

@@ -156,10 +156,34 @@ static void shmem_put_last(struct memobj *o)
 	free(s);
 }
 
+/* Clears [from, to) inside one page that stays. obj.lock held. */
+static void clear_part(struct shmem *s, uint64_t from, uint64_t to)
+{
+	gpa_t gpa = pagetree_get(&s->pages, index_of(from));
+
+	if (gpa != GPA_NONE && from < to)
+		memset((char *)frame_hva(memobj_pool(&s->obj), gpa) + (from & ~PAGE_MASK), 0, to - from);
+}
+
+/* A file's last page is zero behind the file's end when it is written back. Segments (watched) have no such end. */
+static int shmem_sync(struct memobj *o, uint64_t off, uint64_t len)
+{
+	struct shmem *s = container_of(o, struct shmem, obj);
+
+	if (o->watch)
+		return 0;
+	mutex_lock(&o->lock);
+	if ((s->size & ~PAGE_MASK) && s->size - off < len)
+		clear_part(s, s->size, page_up(s->size));
+	mutex_unlock(&o->lock);
+	return 0;
+}
+
 static const struct memobj_ops shmem_ops = {
 	.name = "shmem",
 	.get = shmem_get,
 	.peek = shmem_peek,
+	.sync = shmem_sync,
 	.remove = shmem_punch,
 	.size = shmem_size,
 	.put_last = shmem_put_last,
@@ -233,15 +257,6 @@ static void put_removed(struct removed *r)
 	free(r->gpa);
 }
 
-/* Clears [from, to) inside one page that stays. obj.lock held. */
-static void clear_part(struct shmem *s, uint64_t from, uint64_t to)
-{
-	gpa_t gpa = pagetree_get(&s->pages, index_of(from));
-
-	if (gpa != GPA_NONE && from < to)
-		memset((char *)frame_hva(memobj_pool(&s->obj), gpa) + (from & ~PAGE_MASK), 0, to - from);
-}
-
 int shmem_truncate(struct memobj *o, uint64_t size)
 {
 	struct shmem *s = to_shmem(o);
@@ -252,8 +267,8 @@ int shmem_truncate(struct memobj *o, uint64_t size)
 	old = s->size;
 	__atomic_store_n(&s->size, size, __ATOMIC_RELAXED);
 	pagetree_cut(&s->pages, nr_pages(size), UINT64_MAX, collect, &gone);
-	if (size < old && (size & ~PAGE_MASK))
-		clear_part(s, size, (size & PAGE_MASK) + PAGE_SIZE);
+	if (MIN(size, old) & ~PAGE_MASK) /* what was written behind the end by a map does not come to light */
+		clear_part(s, MIN(size, old), page_up(MIN(size, old)));
 	mutex_unlock(&o->lock);
 	if (size < old)
 		memobj_unmap(o, nr_pages(size) << PAGE_SHIFT, UINT64_MAX - (nr_pages(size) << PAGE_SHIFT), true);
@@ -329,9 +344,11 @@ ssize_t shmem_read(struct memobj *o, struct uio *to, uint64_t off)
 	return done;
 }
 
-static void extend_to(struct shmem *s, uint64_t end)
+static void extend_to(struct shmem *s, uint64_t from, uint64_t end)
 {
 	mutex_lock(&s->obj.lock);
+	if (from > s->size && (s->size & ~PAGE_MASK))
+		clear_part(s, s->size, MIN(from, page_up(s->size)));
 	if (end > s->size)
 		__atomic_store_n(&s->size, end, __ATOMIC_RELAXED);
 	mutex_unlock(&s->obj.lock);
@@ -356,7 +373,7 @@ ssize_t shmem_write(struct memobj *o, struct uio *from, uint64_t off)
 			return done ? done : r;
 		done += r;
 		off += (uint64_t)r;
-		extend_to(s, off);
+		extend_to(s, off - (uint64_t)r, off);
 		if (r < n)
 			break;
 	}

@@ -125,6 +125,7 @@ struct vma *vma_dup(struct mm *mm, const struct vma *v)
 	d->flags = v->flags;
 	d->shared = v->shared;
 	d->touched = v->touched;
+	d->kin = v->kin;
 	d->cow = v->cow;
 	d->off = v->off;
 	d->obj = v->obj ? memobj_get(v->obj) : NULL;
@@ -236,7 +237,7 @@ struct vma *vma_isolate(struct mm *mm, struct vma *v, gva_t start, gva_t end)
 
 static bool can_merge(const struct vma *a, const struct vma *b)
 {
-	return a->end == b->start && a->prot == b->prot && a->maxprot == b->maxprot && a->flags == b->flags &&
+	return a->end == b->start && a->kin == b->kin && a->prot == b->prot && a->maxprot == b->maxprot && a->flags == b->flags &&
 	       a->shared == b->shared && a->obj == b->obj && !(a->flags & VMA_X_SPECIAL) && !(a->obj && a->obj->watch) &&
 	       a->off + (a->end - a->start) == b->off;
 }

@@ -34,6 +34,7 @@ struct vma {
 	unsigned flags;
 	bool shared;
 	bool touched;           /* has or had anonymous pages (Linux: anon_vma) */
+	uint64_t kin;           /* of a forked area that had such pages: it joins with its own parts only; 0: with others. vma_had_uncowed_parents() */
 	bool cow;               /* may hold frames that are not its own: look before making them writable */
 	uint64_t off;           /* object: byte offset of start; anonymous: the address it was made at, as vm_pgoff */
 	struct memobj *obj;

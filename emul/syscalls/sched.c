@@ -5,10 +5,10 @@
 #include <sys/syscall.h> /* host syscalls: sched_yield ioprio_set ioprio_get */
 
 #include "emul/base/log.h"
+#include "emul/base/sysctl.h"
 #include "emul/syscalls/handler.h"
 
 #define SLICE_NS 4000000   /* of ordinary threads */
-#define RR_SLICE_NS 100000000
 #ifndef SCHED_DEADLINE
 #define SCHED_DEADLINE 6
 #endif
@@ -132,7 +132,7 @@ long sys_sched_rr_get_interval(struct task *t, const struct sysargs *a)
 	if (policy < 0)
 		return policy;
 	policy &= ~SCHED_RESET_ON_FORK;
-	ts = timespec_of(policy == SCHED_RR ? RR_SLICE_NS : policy == SCHED_FIFO ? 0 : SLICE_NS);
+	ts = timespec_of(policy == SCHED_RR ? sysctl_get(&sysctl_rr_timeslice) * 1000000 : policy == SCHED_FIFO ? 0 : SLICE_NS);
 	return guest_write(t->mm, arg_gva(a, 1), &ts);
 }
 

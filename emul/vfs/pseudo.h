@@ -26,6 +26,7 @@ struct pnode_ops {
 	/* Files. show fills the content; -ESRCH if its process is gone. write gets one write(2)'s bytes (at most 64 KiB). */
 	int (*show)(struct pnode *n, struct fs_ctx *c, struct seq *out);
 	ssize_t (*write)(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
+	long (*ioctl)(struct pnode *n, unsigned cmd, gva_t arg, const struct ioctl_ctx *c); /* NULL: -ENOTTY */
 	int (*open)(struct pnode *n, struct fs_ctx *c, unsigned flags, struct file **ret); /* own file object instead of show/write */
 	/* Links. readlink: text; follow: the thing itself (magic links), NULL: follow the text. */
 	ssize_t (*readlink)(struct pnode *n, struct fs_ctx *c, char *buf, size_t size);

@@ -85,6 +85,13 @@ static ssize_t pf_write(struct file *f, struct uio *from, off_t *pos)
 	return r;
 }
 
+static long pf_ioctl(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx *c)
+{
+	struct pnode *n = pf_of(f)->node;
+
+	return n->ops->ioctl ? n->ops->ioctl(n, cmd, arg, c) : -ENOTTY;
+}
+
 /* --- directories: "." and "..", then the node's own entries, with positions moved by two ------------------ */
 
 struct dir_out { struct dirsink sink, *out; struct file *f; };
@@ -138,7 +145,7 @@ static void pf_release(struct file *f)
 }
 
 static const struct file_ops file_ops_ = {
-	.name = "proc", .read = pf_read, .write = pf_write, .lseek = dir_lseek, .truncate = no_truncate, .fsync = no_sync, .release = pf_release,
+	.name = "proc", .read = pf_read, .write = pf_write, .lseek = dir_lseek, .ioctl = pf_ioctl, .truncate = no_truncate, .fsync = no_sync, .release = pf_release,
 };
 static const struct file_ops dir_ops = {
 	.name = "proc", .read = dir_no_read, .lseek = dir_lseek, .readdir = pf_readdir, .fsync = no_sync, .release = pf_release,

@@ -3,6 +3,7 @@
  * maps, smaps and smaps_rollup. The areas are copied out of the mm first: names of files are found
  * with vfs locks, which are outside mm->lock.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -26,6 +27,17 @@ static const char *special_name(const struct vma_info *v)
 	return "";
 }
 
+void map_name(const struct vma_info *v, char *name, size_t size)
+{
+	*name = '\0';
+	if (v->obj)
+		memobj_name(v->obj, name, size);
+	else
+		snprintf(name, size, "%s", special_name(v));
+	if (v->obj && v->shared && !*name && !memobj_id(v->obj).dev)
+		snprintf(name, size, "/dev/zero (deleted)"); /* MAP_SHARED|MAP_ANONYMOUS */
+}
+
 static void show_area(struct seq *out, const struct vma_info *v)
 {
 	struct memobj_id id = v->obj ? memobj_id(v->obj) : (struct memobj_id){ 0, 0 };
@@ -36,12 +48,7 @@ static void show_area(struct seq *out, const struct vma_info *v)
 		   (unsigned long long)v->end, v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
 		   v->prot & PROT_EXEC ? 'x' : '-', v->shared ? 's' : 'p', (unsigned long long)(v->obj ? v->off : 0),
 		   major(id.dev), minor(id.dev), (unsigned long long)id.ino);
-	if (v->obj)
-		memobj_name(v->obj, name, sizeof(name));
-	else
-		strcpy(name, special_name(v));
-	if (v->obj && v->shared && !*name && !id.dev)
-		strcpy(name, "/dev/zero (deleted)"); /* MAP_SHARED|MAP_ANONYMOUS */
+	map_name(v, name, sizeof(name));
 	used = out->len - start;
 	if (*name) {
 		if (used < NAME_COLUMN)

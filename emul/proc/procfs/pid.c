@@ -217,7 +217,7 @@ LINK(exe, follow_exe);
 SHOW(id_map, 0644, show_id_map);
 SHOW(io, 0400, show_io);
 SHOW(limits, 0444, show_limits);
-SHOW_TRACER(maps, 0444, show_maps);
+static const struct pnode_ops maps_ops = { .mode = S_IFREG | 0444, .show = show_maps, .ioctl = ioctl_maps, .may = task_node_may, TASK_NODE };
 SHOW(mountinfo, 0444, show_mountinfo);
 SHOW(mounts, 0444, show_mounts);
 SHOW(mountstats, 0400, show_mountstats);
@@ -268,6 +268,7 @@ static const struct { const char *name; const struct pnode_ops *ops; enum where 
 	{ "oom_adj", &oom_adj_ops, BOTH },
 	{ "oom_score", &oom_score_ops, BOTH },
 	{ "oom_score_adj", &oom_score_adj_ops, BOTH },
+	{ "pagemap", &pagemap_file_ops, BOTH },
 	{ "personality", &personality_ops, BOTH },
 	{ "projid_map", &id_map_ops, BOTH },
 	{ "root", &root_ops, BOTH },

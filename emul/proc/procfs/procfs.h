@@ -4,7 +4,7 @@
  *
  *   root.c  /proc itself: machine-wide files, /proc/self, /proc/PID       sys.c  /proc/sys
  *   pid.c   /proc/PID and /proc/PID/task/TID: the table of their files    fd.c   fd/ and fdinfo/
- *   status.c  stat, statm, status, limits    maps.c  maps, smaps, smaps_rollup    text.c  cmdline, environ, auxv...
+ *   status.c  stat, statm, status, limits    maps.c mapquery.c pagemap.c  maps, smaps, smaps_rollup, pagemap    text.c  cmdline, environ, auxv...
  *   state.c  sched, syscall, children, oom_*    ns.c  ns/
  *   sysvipc.c /proc/sysvipc    sysfs.c /sys
  *
@@ -61,7 +61,10 @@ int show_oom_adj(struct pnode *n, struct fs_ctx *c, struct seq *out);
 ssize_t write_oom_score_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
 ssize_t write_oom_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
 extern const struct pnode_ops fd_dir_ops, fdinfo_dir_ops, net_dir_ops, ns_dir_ops;
-extern const struct pnode_ops mem_file_ops;
+extern const struct pnode_ops mem_file_ops, pagemap_file_ops;
+void map_name(const struct vma_info *v, char *name, size_t size); /* as maps shows it; empty: none */
+long ioctl_maps(struct pnode *n, unsigned cmd, gva_t arg, const struct ioctl_ctx *c); /* PROCMAP_QUERY */
+off_t address_lseek(struct file *f, off_t off, int whence); /* of files whose positions are addresses */
 
 /* sys.c */
 extern const struct pentry proc_sys_entries[];

@@ -203,6 +203,7 @@ static const struct pentry kernel_entries[] = {
 	DIR("pty", pty_entries),
 	DIR("random", random_entries),
 	KNOB("randomize_va_space", "2"),
+	NUMBER("sched_rr_timeslice_ms", rr_timeslice),
 	KNOB("sched_rt_period_us", "1000000"),
 	KNOB("sched_rt_runtime_us", "950000"),
 	KNOB("sem", "32000\t1024000000\t500\t32000"),

@@ -195,7 +195,7 @@ static ssize_t mem_write(struct file *f, struct uio *from, off_t *pos)
 	return mem_move(f, from, pos, true);
 }
 
-static off_t mem_lseek(struct file *f, off_t off, int whence)
+off_t address_lseek(struct file *f, off_t off, int whence)
 {
 	if (whence == SEEK_CUR)
 		off += f->pos;
@@ -214,7 +214,7 @@ static void mem_release(struct file *f)
 }
 
 static const struct file_ops mem_ops = {
-	.name = "mem", .read = mem_read, .write = mem_write, .lseek = mem_lseek, .release = mem_release,
+	.name = "mem", .read = mem_read, .write = mem_write, .lseek = address_lseek, .release = mem_release,
 };
 
 static int open_mem(struct pnode *n, struct fs_ctx *c, unsigned flags, struct file **ret)
