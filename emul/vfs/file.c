@@ -106,6 +106,35 @@ static bool range_valid(off_t pos, const struct uio *u)
 	return pos >= 0 && !__builtin_add_overflow(pos, (int64_t)uio_left(u), &end);
 }
 
+#define DIO_MEMORY 4 /* what buffers are aligned to, at least */
+
+/* iomap_dio_rw(): O_DIRECT wants whole blocks, but nothing to be read is nothing. */
+static int check_direct(struct file *f, const struct uio *u, off_t pos, bool write)
+{
+	unsigned align = (file_flags(f) & O_DIRECT) && f->inode && u->gm ? f->inode->sb->dio_align : 0;
+	struct statx st;
+
+	if (!align || !uio_left(u) || !S_ISREG(f->inode->type))
+		return 0;
+	if (!write && file_stat(f, STATX_SIZE, &st) == 0 && (uint64_t)pos >= st.stx_size)
+		return 0;
+	if (write && file_append(f) && file_stat(f, STATX_SIZE, &st) == 0)
+		pos = (off_t)st.stx_size;
+	if (pos % align)
+		return -EINVAL;
+	for (unsigned i = u->cur; i < u->nseg; i++)
+		if (u->seg[i].base % DIO_MEMORY || u->seg[i].len % align)
+			return -EINVAL;
+	return 0;
+}
+
+static ssize_t read_at(struct file *f, struct uio *to, off_t *pos)
+{
+	int r = range_valid(*pos, to) ? check_direct(f, to, *pos, false) : -EINVAL;
+
+	return r < 0 ? r : f->ops->read(f, to, pos);
+}
+
 static ssize_t do_read(struct file *f, struct uio *to, off_t *pos)
 {
 	off_t none = 0;
@@ -118,11 +147,11 @@ static ssize_t do_read(struct file *f, struct uio *to, off_t *pos)
 	if (!f->ops->read)
 		return -EINVAL;
 	if (pos)
-		return range_valid(*pos, to) ? f->ops->read(f, to, pos) : -EINVAL;
+		return read_at(f, to, pos);
 	if (!f->seekable)
 		return f->ops->read(f, to, &none);
 	mutex_lock(&f->pos_lock);
-	r = range_valid(f->pos, to) ? f->ops->read(f, to, &f->pos) : -EINVAL;
+	r = read_at(f, to, &f->pos);
 	mutex_unlock(&f->pos_lock);
 	return r;
 }
@@ -148,6 +177,8 @@ static ssize_t write_at(struct file *f, struct uio *from, off_t *pos, struct fs_
 {
 	int r = range_valid(*pos, from) ? limit_size(f, from, *pos, c) : -EINVAL;
 
+	if (r == 0)
+		r = check_direct(f, from, *pos, true);
 	return r < 0 ? r : f->ops->write(f, from, pos);
 }
 

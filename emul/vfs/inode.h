@@ -108,6 +108,7 @@ struct super { /* embedded in the file system's own; made by super_init() */
 	dev_t dev;                 /* anonymous device number: 0:N */
 	bool read_only;            /* nothing in it may change: EROFS */
 	bool no_dev;               /* device nodes do not open */
+	unsigned dio_align;        /* O_DIRECT: positions and lengths are multiples of it; 0: any */
 	const char *options;       /* after "ro"/"rw" in mountinfo; NULL: none */
 };
 void super_init(struct super *s, const struct super_ops *ops, struct vfs *v);

@@ -136,6 +136,34 @@ static void advice_is_checked_but_changes_nothing(void **state)
 	ASSERT_ERR(readahead((int)ASSERT_OK(open("f", O_WRONLY)), 0, 100), EBADF);
 }
 
+/* On disks; in memory anything goes. */
+static void direct_io_wants_whole_blocks(void **state)
+{
+	int fd = open("f", O_RDWR | O_CREAT | O_DIRECT, 0600);
+	char *buf = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (fd == -1) {
+		assert_int_equal(errno, EINVAL);        /* tmpfs before Linux 6.6 */
+		skip();
+	}
+	assert_int_equal(write(fd, buf, 4096), 4096);
+	if (pwrite(fd, buf, 100, 0) == 100)
+		skip();
+	assert_int_equal(errno, EINVAL);
+	ASSERT_ERR(pwrite(fd, buf + 1, 4096, 0), EINVAL);
+	ASSERT_ERR(pwrite(fd, buf, 4096, 1), EINVAL);
+	ASSERT_ERR(pread(fd, buf, 4095, 0), EINVAL);
+	ASSERT_ERR(pread(fd, buf, 4096, 100), EINVAL);
+	assert_int_equal(pread(fd, buf, 100, 1 << 20), 0);      /* nothing is to be read there */
+	assert_int_equal(pread(fd, buf, 4096, 0), 4096);
+	assert_int_equal(pread(fd, buf, 0, 1), 0);
+	ASSERT_OK(fcntl(fd, F_SETFL, 0));
+	assert_int_equal(pwrite(fd, buf, 100, 1), 100);
+	ASSERT_OK(fcntl(fd, F_SETFL, O_DIRECT));
+	ASSERT_ERR(pwrite(fd, buf, 100, 1), EINVAL);
+	munmap(buf, 8192);
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -143,6 +171,7 @@ int main(void)
 		cmocka_unit_test(seals_are_for_memory_files),
 		cmocka_unit_test(leases_may_be_taken_by_a_sole_opener),
 		cmocka_unit_test(write_hints_are_remembered),
+		cmocka_unit_test(direct_io_wants_whole_blocks),
 		cmocka_unit_test(advice_is_checked_but_changes_nothing),
 	};
 

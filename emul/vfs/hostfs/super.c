@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* hostfs: making one over a host directory, and whether a cached name still holds. */
-/* host syscalls: openat newfstatat close geteuid */
+/* host syscalls: openat newfstatat fstatfs close geteuid */
+#include <linux/magic.h>
 #include <stdlib.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "emul/base/err.h"
@@ -48,6 +50,23 @@ static struct hostfs *make(struct vfs *v, bool read_only)
 	return h;
 }
 
+/* What file systems on disks with sectors of 512 bytes want; those in memory and on the network want nothing. */
+static unsigned dio_align(int fd)
+{
+	struct statfs st;
+
+	if (fstatfs(fd, &st) < 0)
+		return 0;
+	switch (st.f_type) {
+	case EXT4_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case OVERLAYFS_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC: return 512;
+	case BTRFS_SUPER_MAGIC: return PAGE_SIZE;
+	default: return 0;
+	}
+}
+
 int hostfs_new(struct vfs *v, const char *host_dir, bool read_only, struct super **ret)
 {
 	/* The user's own name: links in it are followed. */
@@ -64,6 +83,7 @@ int hostfs_new(struct vfs *v, const char *host_dir, bool read_only, struct super
 		close(fd);
 		return -ENOMEM;
 	}
+	h->sb.dio_align = dio_align(fd);
 	r = hostfs_inode_get(h, NULL, fd, &root);
 	if (r == 0) {
 		h->top = hostfs_inode_of(root);

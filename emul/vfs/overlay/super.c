@@ -381,8 +381,10 @@ int overlay_new(struct vfs *v, const char *host_dir, struct super **ret)
 	if (!o)
 		return -ENOMEM;
 	r = hostfs_new(v, host_dir, true, &o->lower_sb);
-	if (r == 0)
+	if (r == 0) {
+		o->sb.dio_align = o->lower_sb->dio_align;
 		r = tmpfs_new(v, 0, 0755, &o->upper_sb);
+	}
 	if (r == 0)
 		r = make_root(o);
 	if (r < 0) {

@@ -339,6 +339,8 @@ static void step_write(struct fx *x, struct memobj *o, struct model *m, gva_t at
 		memcpy(m->data + from, buf, MIN(n, room));
 	} else {
 		assert_int_equal(write_at(o, buf, n, from), n);
+		if (from > m->size)
+			memset(m->data + m->size, 0, from - m->size);
 		memcpy(m->data + from, buf, n);
 		m->size = MAX(m->size, from + n);
 	}
@@ -359,8 +361,8 @@ static void a_random_walk_agrees_with_a_model(void **state)
 
 		if (what == 0) {
 			ASSERT_RET(shmem_truncate(o, from), 0);
-			if (from < m->size) /* behind it nothing is left */
-				memset(m->data + from, 0, SIZE - from);
+			/* behind it nothing is left, nor what the map wrote behind the old end */
+			memset(m->data + MIN(from, m->size), 0, SIZE - MIN(from, m->size));
 			m->size = from;
 		} else if (what == 1) {
 			ASSERT_RET(shmem_punch(o, from, n), 0);
