@@ -9,6 +9,7 @@
 
 #include "emul/mm/mm.h"
 #include "emul/net/inet_group.h"
+#include "emul/net/inet_zerocopy.h"
 #include "emul/net/mib.h"
 #include "emul/net/route.h"
 #include "emul/proc/task.h"
@@ -258,7 +259,7 @@ uint32_t dgram_poll(struct sock *s)
 	uint32_t ev = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 
 	inet_lock(&d->inet);
-	if (s->err || !list_empty(&d->errq))
+	if (s->err || !list_empty(&d->errq) || inet_zerocopy_pending(&d->inet))
 		ev |= EPOLLERR | (s->opt.select_err_queue ? EPOLLPRI : 0);
 	if (s->shutdown & SOCK_SHUT_RD)
 		ev |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;

@@ -9,6 +9,8 @@
 #include <linux/icmpv6.h>
 #include <stdlib.h>
 
+#include "emul/net/inet_zerocopy.h"
+
 #define QUOTED4 (576 - 20 - 8 - 20 - 8)   /* of the data: an ICMP error is a small packet */
 #define QUOTED6 (1280 - 40 - 8 - 40 - 8)
 
@@ -163,7 +165,7 @@ ssize_t dgram_recv_error(struct dgram_sock *d, struct sock_msg *m)
 	e = dequeue_locked(d);
 	inet_unlock(&d->inet);
 	if (!e)
-		return -EAGAIN;
+		return inet_zerocopy_tell(&d->inet, m);
 	n = MIN(uio_left(m->data), e->g->len);
 	if (n < e->g->len)
 		m->ret_flags |= MSG_TRUNC;

@@ -45,6 +45,9 @@ struct inet_options {
 /* A multicast group that a socket is in. */
 struct inet_group { struct list node; struct in6_addr group; int ifindex; };
 
+/* Sends without copying: inet_zerocopy.h. first..next-1 are through and not told. inet_lock. */
+struct inet_zerocopy { uint32_t first, next; bool pending; };
+
 struct inet_sock {
 	struct sock sock;          /* first */
 	struct port_entry port;    /* ports_lock */
@@ -56,6 +59,7 @@ struct inet_sock {
 	bool v6only;
 	struct inet_options ip;
 	struct list groups;        /* inet_group.node */
+	struct inet_zerocopy zerocopy;
 };
 
 static inline struct inet_sock *inet_of(struct sock *s) { return container_of(s, struct inet_sock, sock); }

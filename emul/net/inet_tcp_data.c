@@ -11,6 +11,7 @@
 
 #include "emul/mm/mm.h"
 #include "emul/net/inet_tcp.h"
+#include "emul/net/inet_zerocopy.h"
 #include "emul/net/mib.h"
 #include "emul/net/route.h"
 
@@ -347,6 +348,8 @@ ssize_t inet_tcp_sendmsg(struct sock *s, struct task *task, struct sock_msg *m)
 		r = sock_take_error(s);
 	deferred = inet_tcp_deferred_peer_locked(t);
 	inet_unlock(&t->inet);
+	if (r > 0)
+		inet_zerocopy_sent(&t->inet, m->flags, (size_t)r);
 	if (deferred) {
 		inet_tcp_admit_deferred(deferred);
 		sock_put(&deferred->inet.sock);
@@ -557,7 +560,7 @@ ssize_t inet_tcp_recvmsg(struct sock *s, struct task *task, struct sock_msg *m)
 	if (m->addr)
 		m->addr->len = 0;
 	if (m->flags & MSG_ERRQUEUE)
-		return -EAGAIN;
+		return inet_zerocopy_tell(&t->inet, m);
 	rc.w = sock_wait_rd(s, m->flags & MSG_DONTWAIT);
 	rc.target = MAX(m->flags & MSG_WAITALL ? rc.want : MIN((size_t)MAX(s->opt.rcvlowat, 1), rc.want), (size_t)1);
 	inet_lock(&t->inet);
@@ -620,7 +623,7 @@ uint32_t inet_tcp_poll(struct sock *s)
 		if (t->urg == URG_VALID)
 			ev |= EPOLLPRI;
 	}
-	if (s->err)
+	if (s->err || inet_zerocopy_pending(&t->inet))
 		ev |= EPOLLERR;
 	inet_unlock(&t->inet);
 	return ev;

@@ -9,6 +9,7 @@
 #include <linux/icmpv6.h>
 #include <stdlib.h>
 
+#include "emul/net/inet_zerocopy.h"
 #include "emul/net/lwip_port.h"
 #include "emul/net/mib.h"
 #include "emul/net/route.h"
@@ -254,6 +255,8 @@ static ssize_t send_first(struct dgram_sock *d, struct sock_msg *m, bool more)
 
 	if (r == 0)
 		r = more ? begin_cork(d, g, &t) : finish(d, g, &t);
+	if (r == 0)
+		inet_zerocopy_sent(&d->inet, m->flags, len);
 	return r < 0 ? r : (ssize_t)len;
 }
 
@@ -284,6 +287,7 @@ static ssize_t send_more(struct dgram_sock *d, struct sock_msg *m, bool more)
 		r = send_first(d, m, more);
 		uio_fini(&again);
 	} else if (r == 0) {
+		inet_zerocopy_sent(&d->inet, m->flags, len);
 		r = (ssize_t)len;
 	}
 	free(data);

@@ -5,6 +5,8 @@
 #include <netinet/udp.h>
 #include <time.h>
 
+#include <linux/errqueue.h>
+
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72
 #endif
@@ -189,6 +191,78 @@ static void streams_tell_when(void **state)
 	close_pair(sv);
 }
 
+/* --- MSG_ZEROCOPY ----------------------------------------------------------------------------------------------------------- */
+
+#ifndef MSG_ZEROCOPY
+#define MSG_ZEROCOPY 0x4000000
+#endif
+
+/* Which calls are through; false: nothing is told. */
+static bool zerocopy_told(int fd, int level, int type, unsigned *ret_first, unsigned *ret_last)
+{
+	union { char buf[256]; struct cmsghdr h; } c;
+	struct msghdr m = { .msg_control = &c, .msg_controllen = sizeof(c) };
+	struct sock_extended_err ee;
+
+	if (recvmsg(fd, &m, MSG_ERRQUEUE) < 0)
+		return false;
+	assert_int_equal(m.msg_flags & MSG_ERRQUEUE, MSG_ERRQUEUE);
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
+		if (h->cmsg_level == level && h->cmsg_type == type) {
+			memcpy(&ee, CMSG_DATA(h), sizeof(ee));
+			assert_int_equal(ee.ee_errno, 0);
+			assert_int_equal(ee.ee_origin, SO_EE_ORIGIN_ZEROCOPY);
+			assert_int_equal(ee.ee_code, SO_EE_CODE_ZEROCOPY_COPIED); /* over loopback */
+			*ret_first = ee.ee_info;
+			*ret_last = ee.ee_data;
+			return true;
+		}
+	fail_msg("no report");
+	return false;
+}
+
+static void zerocopy_on(int tx, int rx, int level, int type)
+{
+	unsigned first, last, next = 0;
+	char big[8192] = "", buf[8192];
+
+	assert_int_equal(send(tx, big, sizeof(big), MSG_ZEROCOPY), sizeof(big)); /* nobody asked: it is ignored */
+	assert_int_equal(recv(rx, buf, sizeof(buf), MSG_WAITALL), sizeof(big));
+	assert_false(zerocopy_told(tx, level, type, &first, &last));
+	set_option(tx, SO_ZEROCOPY, 1);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(send(tx, big, sizeof(big), MSG_ZEROCOPY), sizeof(big));
+		assert_int_equal(recv(rx, buf, sizeof(buf), MSG_WAITALL), sizeof(big));
+	}
+	for (int i = 0; i < 200 && next < 3; i++) {
+		if (!(wait_events(tx, POLLERR) & POLLERR))
+			fail_msg("never told");
+		while (zerocopy_told(tx, level, type, &first, &last)) {
+			assert_int_equal(first, next);
+			next = last + 1;
+		}
+	}
+	assert_int_equal(next, 3);
+	assert_int_equal(events_now(tx) & POLLERR, 0);
+	assert_int_equal(level_option(tx, SOL_SOCKET, SO_ERROR), 0);
+}
+
+static void sends_without_copies_are_reported(void **state)
+{
+	struct sockaddr_in6 to = in_addr6(&in6addr_loopback, 0);
+	int sv[2], a = socket(AF_INET6, SOCK_DGRAM, 0), b = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	tcp_pair(sv);
+	zerocopy_on(sv[0], sv[1], SOL_IP, IP_RECVERR);
+	close_pair(sv);
+	ASSERT_OK(bind(b, (struct sockaddr *)&to, sizeof(to)));
+	to.sin6_port = htons((uint16_t)port_of(b));
+	ASSERT_OK(connect(a, (struct sockaddr *)&to, sizeof(to)));
+	zerocopy_on(a, b, SOL_IPV6, IPV6_RECVERR);
+	close(a);
+	close(b);
+}
+
 /* --- IPV6_ADDRFORM -------------------------------------------------------------------------------------------------------- */
 
 static int connected6(int type, unsigned port)
@@ -258,6 +332,7 @@ int main(void)
 		cmocka_unit_test(options_of_all_sockets),
 		cmocka_unit_test(groups_and_streams),
 		cmocka_unit_test(streams_tell_when),
+		cmocka_unit_test(sends_without_copies_are_reported),
 		cmocka_unit_test(a_connection_changes_its_form),
 	};
 
