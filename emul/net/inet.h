@@ -43,7 +43,8 @@ struct inet_options {
 };
 
 /* A multicast group that a socket is in. */
-struct inet_group { struct list node; struct in6_addr group; int ifindex; };
+/* A membership hears all sources but those in the list, or (include) only them. */
+struct inet_group { struct list node; struct in6_addr group; int ifindex; bool include; unsigned nsources; struct in6_addr *sources; };
 
 /* Sends without copying: inet_zerocopy.h. first..next-1 are through and not told. inet_lock. */
 struct inet_zerocopy { uint32_t first, next; bool pending; };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Multicast groups. Which socket is in which is our own affair; eth0 is told (IGMP, MLD) so that the group's datagrams arrive.
- * ip_mc_join_group(), ipv6_sock_mc_join(). Filters by source are missing.
+ * ip_mc_join_group(), ipv6_sock_mc_join(). Filters by source: inet_group_source.c.
  */
 #include "emul/net/inet_group.h"
 
@@ -79,7 +79,7 @@ unsigned inet_group_at(unsigned n, int ifindex, struct in6_addr *ret)
 	return users;
 }
 
-static struct inet_group *find(struct inet_sock *i, const struct in6_addr *group, int ifindex)
+struct inet_group *inet_group_find(struct inet_sock *i, const struct in6_addr *group, int ifindex)
 {
 	struct inet_group *g;
 
@@ -89,12 +89,13 @@ static struct inet_group *find(struct inet_sock *i, const struct in6_addr *group
 	return NULL;
 }
 
-bool inet_group_wants(struct inet_sock *i, const struct in6_addr *group, int ifindex)
+bool inet_group_wants(struct inet_sock *i, const struct in6_addr *group, const struct in6_addr *source, int ifindex)
 {
+	struct inet_group *g = inet_group_find(i, group, ifindex);
 	bool v4 = addr_is_v4(group);
 
-	if (find(i, group, ifindex))
-		return true;
+	if (g)
+		return inet_group_hears(g, source);
 	/* Somebody else's group: only if the socket did not say otherwise, and has none of its own on Linux's IPv6. */
 	return v4 && i->ip.mc_all && i->sock.family == AF_INET && is_popular(group, ifindex);
 }
@@ -112,9 +113,9 @@ int inet_group_interface(struct inet_sock *i, const struct endpoint *dst)
 	return route_has_eth() ? IF_ETH : 0;
 }
 
-static int join(struct inet_sock *i, const struct in6_addr *group, int ifindex)
+int inet_group_join(struct inet_sock *i, const struct in6_addr *group, int ifindex, bool include)
 {
-	struct inet_group *g = malloc(sizeof(*g)), *other;
+	struct inet_group *g = calloc(1, sizeof(*g)), *other;
 	unsigned n = 0;
 	int r = 0;
 
@@ -122,10 +123,11 @@ static int join(struct inet_sock *i, const struct in6_addr *group, int ifindex)
 		return -ENOMEM;
 	g->group = *group;
 	g->ifindex = ifindex;
+	g->include = include;
 	inet_lock(i);
 	list_for_each(other, &i->groups, node)
 		n++;
-	if (find(i, group, ifindex))
+	if (inet_group_find(i, group, ifindex))
 		r = -EADDRINUSE;
 	else if (n >= MAX_GROUPS)
 		r = -ENOBUFS;
@@ -139,17 +141,23 @@ static int join(struct inet_sock *i, const struct in6_addr *group, int ifindex)
 	return r;
 }
 
-static int leave(struct inet_sock *i, const struct in6_addr *group, int ifindex)
+static void group_free(struct inet_group *g)
+{
+	free(g->sources);
+	free(g);
+}
+
+int inet_group_leave(struct inet_sock *i, const struct in6_addr *group, int ifindex)
 {
 	struct inet_group *g;
 	int index = 0;
 
 	inet_lock(i);
-	g = find(i, group, ifindex);
+	g = inet_group_find(i, group, ifindex);
 	if (g) {
 		index = g->ifindex;
 		list_del(&g->node);
-		free(g);
+		group_free(g);
 	}
 	inet_unlock(i);
 	if (index)
@@ -170,14 +178,14 @@ void inet_group_leave_all(struct inet_sock *i)
 
 		list_del(&g->node);
 		count(&g->group, g->ifindex, false);
-		free(g);
+		group_free(g);
 	}
 }
 
 /* --- option values ---------------------------------------------------------------------------------------------------- */
 
-/* ip_mc_find_dev(): by index, by an address of ours, or by the route to the group. 0: there is none. */
-static int find_interface(int index, uint32_t addr_be)
+/* ip_mc_find_dev() */
+int inet_group_device(int index, uint32_t addr_be, bool v6)
 {
 	struct netif_info info;
 	struct in6_addr a = addr_of_v4(ntohl(addr_be));
@@ -186,7 +194,7 @@ static int find_interface(int index, uint32_t addr_be)
 		return netif_info_by_index(index, &info) < 0 ? 0 : index;
 	if (addr_be)
 		return !route_is_local(&a) ? 0 : addr_is_loopback(&a) ? IF_LO : IF_ETH;
-	return route_has_eth() ? IF_ETH : 0;
+	return route_has_eth() ? IF_ETH : v6 ? IF_LO : 0;
 }
 
 /* struct ip_mreq, ip_mreqn or in_addr. */
@@ -216,12 +224,12 @@ static int change4(struct inet_sock *i, int name, const struct sock_optval *v)
 	group = addr_of_v4(ntohl(m.imr_multiaddr.s_addr));
 	if (!addr_is_multicast(&group))
 		return -EINVAL;
-	ifindex = find_interface(m.imr_ifindex, m.imr_address.s_addr);
+	ifindex = inet_group_device(m.imr_ifindex, m.imr_address.s_addr, false);
 	if (name == IP_ADD_MEMBERSHIP)
-		return ifindex ? join(i, &group, ifindex) : -ENODEV;
+		return ifindex ? inet_group_join(i, &group, ifindex, false) : -ENODEV;
 	if (!ifindex && (m.imr_ifindex || m.imr_address.s_addr))
 		return -ENODEV;
-	return leave(i, &group, m.imr_ifindex || m.imr_address.s_addr ? ifindex : 0);
+	return inet_group_leave(i, &group, m.imr_ifindex || m.imr_address.s_addr ? ifindex : 0);
 }
 
 static int set_interface4(struct inet_sock *i, const struct sock_optval *v)
@@ -240,7 +248,7 @@ static int set_interface4(struct inet_sock *i, const struct sock_optval *v)
 	if (r < 0)
 		return r;
 	if (m.imr_ifindex || m.imr_address.s_addr) {
-		ifindex = find_interface(m.imr_ifindex, m.imr_address.s_addr);
+		ifindex = inet_group_device(m.imr_ifindex, m.imr_address.s_addr, false);
 		if (!ifindex)
 			return -EADDRNOTAVAIL;
 	}
@@ -272,10 +280,10 @@ static int change6(struct inet_sock *i, int name, const struct sock_optval *v)
 		return -EINVAL;
 	ifindex = (int)m.ipv6mr_interface;
 	if (name == IPV6_LEAVE_GROUP)
-		return leave(i, &m.ipv6mr_multiaddr, ifindex);
+		return inet_group_leave(i, &m.ipv6mr_multiaddr, ifindex);
 	if (!ifindex)
 		ifindex = route_has_eth() ? IF_ETH : IF_LO;
-	return netif_info_by_index(ifindex, &info) < 0 ? -ENODEV : join(i, &m.ipv6mr_multiaddr, ifindex);
+	return netif_info_by_index(ifindex, &info) < 0 ? -ENODEV : inet_group_join(i, &m.ipv6mr_multiaddr, ifindex, false);
 }
 
 static int set_interface6(struct inet_sock *i, const struct sock_optval *v)
@@ -317,36 +325,17 @@ static int change_any(struct inet_sock *i, int level, int name, const struct soc
 		return -EINVAL;
 	ifindex = (int)g.interface;
 	if (name == MCAST_LEAVE_GROUP)
-		return leave(i, &e.ip, ifindex);
+		return inet_group_leave(i, &e.ip, ifindex);
 	if (!ifindex)
 		ifindex = route_has_eth() ? IF_ETH : 0;
-	return !ifindex || netif_info_by_index(ifindex, &info) < 0 ? -ENODEV : join(i, &e.ip, ifindex);
-}
-
-/* Filters by source, which are missing: first what is wrong with the value. */
-static int refuse_sources(int level, int name, const struct sock_optval *v)
-{
-	switch (name) {
-	case IP_UNBLOCK_SOURCE:
-	case IP_BLOCK_SOURCE:
-	case IP_ADD_SOURCE_MEMBERSHIP:
-	case IP_DROP_SOURCE_MEMBERSHIP:
-		if (level != IPPROTO_IP)
-			return -ENOIOCTLCMD;
-		return v->len != (int)sizeof(struct ip_mreq_source) ? -EINVAL : -ENOPROTOOPT;
-	case MCAST_BLOCK_SOURCE:
-	case MCAST_UNBLOCK_SOURCE:
-	case MCAST_JOIN_SOURCE_GROUP:
-	case MCAST_LEAVE_SOURCE_GROUP: return v->len < (int)sizeof(struct group_source_req) ? -EINVAL : -ENOPROTOOPT;
-	default: return -ENOIOCTLCMD;
-	}
+	return !ifindex || netif_info_by_index(ifindex, &info) < 0 ? -ENODEV : inet_group_join(i, &e.ip, ifindex, false);
 }
 
 int inet_group_setsockopt(struct inet_sock *i, int level, int name, const struct sock_optval *v)
 {
 	if (name == MCAST_JOIN_GROUP || name == MCAST_LEAVE_GROUP)
 		return change_any(i, level, name, v);
-	int r = refuse_sources(level, name, v);
+	int r = inet_group_set_sources(i, level, name, v);
 
 	if (r != -ENOIOCTLCMD)
 		return r;

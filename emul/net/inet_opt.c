@@ -364,6 +364,9 @@ int inet_getsockopt(struct sock *s, struct task *t, int level, int name, struct 
 		v->len = 0;
 		return 0;
 	}
+	r = inet_group_get_sources(i, level, name, v);
+	if (r != -ENOIOCTLCMD)
+		return r;
 	inet_lock(i);
 	r = level == IPPROTO_IP ? get_ip(i, name, &val) : get_ipv6(i, name, &val);
 	inet_unlock(i);

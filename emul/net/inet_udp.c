@@ -64,7 +64,7 @@ static bool wants(struct inet_sock *i, const struct dgram *g)
 
 	if (addr_is_multicast(&g->to.ip)) {
 		inet_lock(i);
-		yes = inet_group_wants(i, &g->to.ip, g->ifindex);
+		yes = inet_group_wants(i, &g->to.ip, &g->from.ip, g->ifindex);
 		inet_unlock(i);
 	}
 	return yes;

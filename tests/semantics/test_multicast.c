@@ -118,6 +118,130 @@ static void proc_net_lists_groups(void **state)
 	assert_int_equal(users6("ff150000000000000000000000004321"), 0);
 }
 
+/* --- filters by source ------------------------------------------------------------------------------------------ */
+
+static int source_option(int fd, int name, uint32_t source)
+{
+	struct ip_mreq_source m = { .imr_multiaddr.s_addr = htonl(GROUP), .imr_interface.s_addr = htonl(INADDR_LOOPBACK),
+				    .imr_sourceaddr.s_addr = htonl(source) };
+
+	return setsockopt(fd, IPPROTO_IP, name, &m, sizeof(m));
+}
+
+/* Does fd hear what comes from this address of lo? */
+static bool hears(int fd, unsigned port, uint32_t source)
+{
+	int s = sender();
+	bool heard;
+	char c;
+
+	ASSERT_OK(bind4(s, source, 0));
+	assert_int_equal(send_group(s, port), 1);
+	heard = recv(fd, &c, 1, MSG_DONTWAIT) == 1;
+	close(s);
+	return heard;
+}
+
+static int filter_of(int fd, unsigned *ret_mode, uint32_t source[4])
+{
+	struct { struct ip_msfilter m; uint32_t more[3]; } f = { .m = { .imsf_multiaddr.s_addr = htonl(GROUP), .imsf_numsrc = 4 } };
+	socklen_t len = sizeof(f);
+	uint32_t *list = (uint32_t *)&f + 4;
+
+	f.m.imsf_interface.s_addr = htonl(INADDR_LOOPBACK);
+	ASSERT_OK(getsockopt(fd, IPPROTO_IP, IP_MSFILTER, &f, &len));
+	assert_int_equal(len, IP_MSFILTER_SIZE(f.m.imsf_numsrc));
+	*ret_mode = f.m.imsf_fmode;
+	for (unsigned i = 0; i < f.m.imsf_numsrc; i++)
+		source[i] = ntohl(list[i]);
+	return (int)f.m.imsf_numsrc;
+}
+
+static void a_source_can_be_blocked(void **state)
+{
+	uint32_t one = INADDR_LOOPBACK + 1, two = INADDR_LOOPBACK + 2, list[4];
+	unsigned port = 0, mode;
+	int fd = member(&port);
+
+	assert_int_equal(filter_of(fd, &mode, list), 0);
+	assert_int_equal(mode, MCAST_EXCLUDE);
+	ASSERT_OK(source_option(fd, IP_BLOCK_SOURCE, one));
+	assert_false(hears(fd, port, one));
+	assert_true(hears(fd, port, two));
+	assert_int_equal(filter_of(fd, &mode, list), 1);
+	assert_int_equal(list[0], one);
+	ASSERT_ERR(source_option(fd, IP_BLOCK_SOURCE, one), EADDRNOTAVAIL);
+	ASSERT_ERR(source_option(fd, IP_ADD_SOURCE_MEMBERSHIP, two), EINVAL); /* it hears all but some */
+	ASSERT_ERR(source_option(fd, IP_UNBLOCK_SOURCE, two), EADDRNOTAVAIL);
+	ASSERT_OK(source_option(fd, IP_UNBLOCK_SOURCE, one));
+	assert_true(hears(fd, port, one));
+	for (unsigned i = 0; i < 10; i++)
+		ASSERT_OK(source_option(fd, IP_BLOCK_SOURCE, one + i));
+	ASSERT_ERR(source_option(fd, IP_BLOCK_SOURCE, one + 10), ENOBUFS);
+	close(fd);
+}
+
+static void a_member_may_hear_some_sources_only(void **state)
+{
+	uint32_t one = INADDR_LOOPBACK + 1, two = INADDR_LOOPBACK + 2, list[4];
+	struct in_addr any = { htonl(INADDR_ANY) };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = any };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	unsigned port, mode;
+
+	ASSERT_OK(bind(fd, (struct sockaddr *)&to, sizeof(to)));
+	port = port_of(fd);
+	ASSERT_ERR(source_option(fd, IP_BLOCK_SOURCE, one), EINVAL); /* no member */
+	ASSERT_OK(source_option(fd, IP_ADD_SOURCE_MEMBERSHIP, one));
+	assert_true(hears(fd, port, one));
+	assert_false(hears(fd, port, two));
+	ASSERT_OK(source_option(fd, IP_ADD_SOURCE_MEMBERSHIP, two));
+	assert_true(hears(fd, port, two));
+	assert_int_equal(filter_of(fd, &mode, list), 2);
+	assert_int_equal(mode, MCAST_INCLUDE);
+	ASSERT_OK(source_option(fd, IP_DROP_SOURCE_MEMBERSHIP, one));
+	assert_false(hears(fd, port, one));
+	ASSERT_OK(source_option(fd, IP_DROP_SOURCE_MEMBERSHIP, two)); /* the last: it leaves */
+	ASSERT_ERR(source_option(fd, IP_DROP_SOURCE_MEMBERSHIP, two), EINVAL);
+	ASSERT_ERR(setsockopt(fd, IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, &any, sizeof(any)), EINVAL);
+	close(fd);
+}
+
+static void protocol_independent_filters(void **state)
+{
+	struct group_source_req q = { .gsr_interface = if_nametoindex("lo") };
+	struct sockaddr_in group = in_addr4(GROUP, 0), source = in_addr4(INADDR_LOOPBACK + 3, 0), to = in_addr4(INADDR_ANY, 0);
+	struct { struct group_filter f; struct sockaddr_storage more; } f = { 0 };
+	socklen_t len = sizeof(f);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	unsigned port;
+
+	memcpy(&q.gsr_group, &group, sizeof(group));
+	ASSERT_ERR(setsockopt(fd, IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP, &q, sizeof(q)), EADDRNOTAVAIL); /* no source's family */
+	memcpy(&q.gsr_source, &source, sizeof(source));
+	ASSERT_OK(bind(fd, (struct sockaddr *)&to, sizeof(to)));
+	port = port_of(fd);
+	ASSERT_OK(setsockopt(fd, IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP, &q, sizeof(q)));
+	assert_true(hears(fd, port, INADDR_LOOPBACK + 3));
+	assert_false(hears(fd, port, INADDR_LOOPBACK + 4));
+	f.f.gf_interface = q.gsr_interface;
+	f.f.gf_numsrc = 2;
+	memcpy(&f.f.gf_group, &group, sizeof(group));
+	ASSERT_OK(getsockopt(fd, IPPROTO_IP, MCAST_MSFILTER, &f, &len));
+	assert_int_equal(f.f.gf_fmode, MCAST_INCLUDE);
+	assert_int_equal(f.f.gf_numsrc, 1);
+	assert_int_equal(((struct sockaddr_in *)&f.f.gf_slist[0])->sin_addr.s_addr, source.sin_addr.s_addr);
+	f.f.gf_fmode = MCAST_EXCLUDE;
+	ASSERT_OK(setsockopt(fd, IPPROTO_IP, MCAST_MSFILTER, &f, GROUP_FILTER_SIZE(1)));
+	assert_false(hears(fd, port, INADDR_LOOPBACK + 3));
+	assert_true(hears(fd, port, INADDR_LOOPBACK + 4));
+	f.f.gf_fmode = MCAST_INCLUDE;
+	f.f.gf_numsrc = 0;
+	ASSERT_OK(setsockopt(fd, IPPROTO_IP, MCAST_MSFILTER, &f, GROUP_FILTER_SIZE(0))); /* hear nobody: leave */
+	ASSERT_ERR(setsockopt(fd, IPPROTO_IP, MCAST_LEAVE_SOURCE_GROUP, &q, sizeof(q)), EINVAL);
+	close(fd);
+}
+
 static void leaving_ends_it(void **state)
 {
 	struct ip_mreq m = { .imr_multiaddr.s_addr = htonl(GROUP), .imr_interface.s_addr = htonl(INADDR_LOOPBACK) };
@@ -194,6 +318,9 @@ int main(void)
 		cmocka_unit_test(all_members_get_a_copy),
 		cmocka_unit_test(on_lo_the_sender_cannot_prevent_it),
 		cmocka_unit_test(proc_net_lists_groups),
+		cmocka_unit_test(a_source_can_be_blocked),
+		cmocka_unit_test(a_member_may_hear_some_sources_only),
+		cmocka_unit_test(protocol_independent_filters),
 		cmocka_unit_test(leaving_ends_it),
 		cmocka_unit_test(joining_has_its_errors),
 		cmocka_unit_test(ipv6_groups),
