@@ -160,7 +160,13 @@ size_t fuzz_seed(unsigned n, uint8_t *buf)
 		SEED("\7\x02\x40\x05\0\x3b\x8a\0\0\7\xc3\xa4\xe2\x82\xac\x7f\x7f\x49\x89"),  /* UTF-8, erased */
 	};
 
-	if (n >= sizeof(seeds) / sizeof(seeds[0]))
+	if (n == sizeof(seeds) / sizeof(seeds[0])) { /* PARMRK, and a line of \377s that is longer than there is room */
+		size_t at = fuzz_put(buf, 0, "\7\x08\0\0\0\2\0\0\2\xc8", 10);
+
+		memset(buf + at, 0xff, 200);
+		return fuzz_put(buf, at + 200, "\x09\5\x88\x13\x09", 5);
+	}
+	if (n > sizeof(seeds) / sizeof(seeds[0]))
 		return 0;
 	memcpy(buf, seeds[n].bytes, seeds[n].len);
 	return seeds[n].len;

@@ -371,8 +371,7 @@ static size_t room(struct tty *t)
 		return (size_t)left;
 	if (!n->canonical || n->canon != n->tail)
 		return 0;
-	if (left < 0)
-		n->head--;
+	n->head = MIN(n->head, n->tail + N_TTY_SIZE - (iflag(t, PARMRK) ? 2 : 1)); /* \377 may take two */
 	return 1;
 }
 
