@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Control messages: reading what a send brought, building what a receive gives. net/core/scm.c, put_cmsg(). */
+#include <linux/net_tstamp.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -65,7 +66,14 @@ void sock_put_time(struct sock *s, int64_t stamp, struct sock_msg *m)
 	struct timespec ts = { stamp / 1000000000, stamp % 1000000000 };
 	struct timeval tv = { ts.tv_sec, ts.tv_nsec / 1000 };
 
-	if (!s->opt.timestamp || !m->ctl)
+	if (!m->ctl)
+		return;
+	if (s->opt.timestamping & SOF_TIMESTAMPING_SOFTWARE) {
+		struct timespec all[3] = { ts }; /* software, and two of hardware that there is not */
+
+		sock_put_cmsg(m, SOL_SOCKET, s->opt.timestamping_new ? 65 : SO_TIMESTAMPING, all, sizeof(all));
+	}
+	if (!s->opt.timestamp)
 		return;
 	if (s->opt.timestamp_ns)
 		sock_put_cmsg(m, SOL_SOCKET, s->opt.timestamp_new ? 64 : SO_TIMESTAMPNS, &ts, sizeof(ts));

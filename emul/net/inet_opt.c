@@ -214,13 +214,14 @@ static int set_unicast_if(struct inet_sock *i, int *field, int val)
 	return 0;
 }
 
-static int path_mtu(struct inet_sock *i, int *ret)
+/* What packets of this family may be at most, and the interface carries. */
+static int path_mtu(struct inet_sock *i, int most, int *ret)
 {
 	int ifindex = i->remote.port ? route_to(&i->remote.ip, i->remote.scope) : 0;
 
 	if (!ifindex)
 		return -ENOTCONN;
-	*ret = ifindex == IF_LO ? 65536 : ETH_MTU;
+	*ret = MIN(ifindex == IF_LO ? LO_MTU : ETH_MTU, most);
 	return 0;
 }
 
@@ -315,7 +316,7 @@ static int get_ip(struct inet_sock *i, int name, int *ret)
 	switch (name) {
 	case IP_TOS: *ret = i->ip.tos; return 0;
 	case IP_UNICAST_IF: *ret = (int)htonl((uint32_t)i->ip.unicast_if); return 0;
-	case IP_MTU: return path_mtu(i, ret);
+	case IP_MTU: return path_mtu(i, IP_MTU_MAX, ret);
 	default: return -ENOPROTOOPT;
 	}
 }
@@ -332,7 +333,7 @@ static int get_ipv6(struct inet_sock *i, int name, int *ret)
 	case IPV6_V6ONLY: *ret = i->v6only; return 0;
 	case IPV6_UNICAST_IF: *ret = (int)htonl((uint32_t)i->ip.unicast_if6); return 0;
 	case IPV6_MULTICAST_IF: *ret = i->ip.mc_if6; return 0;
-	case IPV6_MTU: return path_mtu(i, ret);
+	case IPV6_MTU: return path_mtu(i, LO_MTU, ret);
 	case IPV6_ADDRFORM:
 		*ret = AF_INET6;
 		return !has_form(i) ? -ENOPROTOOPT : inet_is_connected(i) ? 0 : -ENOTCONN;

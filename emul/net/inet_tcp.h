@@ -18,7 +18,7 @@ enum { SS_UNCONNECTED = 1, SS_CONNECTING, SS_CONNECTED, SS_DISCONNECTING }; /* s
 
 struct inet_tcp_options {
 	int maxseg, keepidle, keepintvl, keepcnt, syncnt, linger2, defer_accept, window_clamp, user_timeout, notsent_lowat, fastopen,
-		thin, cork, nodelay, quickack, inq, reno;
+		fastopen_connect, thin, cork, nodelay, quickack, inq, reno;
 };
 
 enum urgent { URG_NONE, URG_VALID, URG_READ };
@@ -94,6 +94,8 @@ void inet_tcp_stop_listening(struct inet_tcp *t);                 /* nothing hel
 
 /* --- inet_tcp_connect.c: nothing held ----------------------------------------------------------------------- */
 int inet_tcp_connect(struct sock *s, struct task *task, const struct sock_addr *a);
+/* What MSG_FASTOPEN asks for, which without a cookie is a connect(2). No lock held. */
+int inet_tcp_connect_by_send(struct inet_tcp *t, struct task *task, const struct sock_msg *m);
 int inet_tcp_disconnect(struct inet_tcp *t);                      /* back to a new socket */
 void inet_tcp_refuse(struct inet_tcp *t, int err);                /* a connecting one; err 0: ECONNREFUSED */
 void inet_tcp_admit_pending(struct inet_tcp *l);                  /* room was made in l's queue */

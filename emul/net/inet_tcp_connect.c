@@ -404,3 +404,14 @@ int inet_tcp_disconnect(struct inet_tcp *t)
 	put(peer);
 	return 0;
 }
+
+int inet_tcp_connect_by_send(struct inet_tcp *t, struct task *task, const struct sock_msg *m)
+{
+	if (m->addr && m->addr->len >= (int)sizeof(m->addr->sa.sa_family) && m->addr->sa.sa_family == AF_UNSPEC)
+		return -EOPNOTSUPP;
+	if (!m->addr)
+		return -EINVAL;
+	if (!sock_may_sleep()) /* a second try would find it connecting */
+		return -EWOULDSLEEP;
+	return inet_tcp_connect(&t->inet.sock, task, m->addr);
+}

@@ -93,7 +93,7 @@ void inet_tcp_data_ready(struct inet_tcp *t)
 	uint32_t urg = t->urg == URG_VALID ? EPOLLPRI : 0;
 
 	t->last_received = inet_tcp_now();
-	if (t->inet.sock.opt.timestamp)
+	if (t->inet.sock.opt.timestamp || t->inet.sock.opt.timestamping)
 		t->stamp = clock_now(CLOCK_REALTIME);
 	t->segs_in++;
 	if (inet_tcp_readable(t) || urg)
@@ -332,9 +332,10 @@ ssize_t inet_tcp_sendmsg(struct sock *s, struct task *task, struct sock_msg *m)
 	ssize_t r = 0;
 	int bad = 0;
 
-	(void)task;
+	if (m->flags & MSG_FASTOPEN)
+		r = inet_tcp_connect_by_send(t, task, m);
 	inet_lock(&t->inet);
-	if (!may_send(t))
+	if (r == 0 && !may_send(t))
 		r = wait_connect(t, &w);
 	while (r == 0 && (c = sock_cmsg_next(m, c, &bad)))
 		;

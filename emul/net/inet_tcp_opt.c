@@ -5,6 +5,7 @@
 #include "emul/net/inet_tcp.h"
 
 #define MSS_DEFAULT 536
+#define TIMESTAMPS 12    /* bytes of each segment */
 #define MSS_LOCAL 65483  /* lo's MTU less the headers with a time stamp */
 #define MSS_WIRE 1460
 #define MIN_MSS 88
@@ -108,7 +109,8 @@ static int set_int_locked(struct inet_tcp *t, int name, int val)
 	case TCP_FASTOPEN: /* a queue for connections that come with data: none ever does */
 		return val >= 0 && (t->state == TCP_CLOSE || t->state == TCP_LISTEN) ? set_ranged(&t->opt.fastopen, val, 0, INT32_MAX) :
 										       -EINVAL;
-	case TCP_FASTOPEN_CONNECT: return val < 0 || val > 1 ? -EINVAL : -EOPNOTSUPP;
+	case TCP_FASTOPEN_CONNECT: /* nobody gives us a cookie, and without one the connection is made as ever */
+		return t->state == TCP_CLOSE ? set_ranged(&t->opt.fastopen_connect, val, 0, 1) : -EINVAL;
 	case TCP_THIN_LINEAR_TIMEOUTS: return set_ranged(&t->opt.thin, val, 0, 1);
 	case TCP_THIN_DUPACK: return val < 0 || val > 1 ? -EINVAL : 0; /* as Linux: without effect */
 	case TCP_INQ: return set_ranged(&t->opt.inq, val, 0, 1);
@@ -170,11 +172,15 @@ int inet_tcp_setsockopt(struct sock *s, struct task *task, int level, int name, 
 
 int inet_tcp_mss(struct inet_tcp *t)
 {
-	int val = t->inet.remote.port ? (t->on_wire ? MSS_WIRE : MSS_LOCAL) : MSS_DEFAULT;
+	int val = t->inet.remote.port ? (t->on_wire ? MSS_WIRE : MSS_LOCAL) : MSS_DEFAULT, most = t->opt.maxseg;
 
 	if (t->state == TCP_CLOSE || t->state == TCP_LISTEN)
-		return t->opt.maxseg ? t->opt.maxseg : val;
-	return t->opt.maxseg ? MIN(t->opt.maxseg, val) : val;
+		return most ? most : val;
+	if (t->on_wire)
+		return most ? MIN(most, val) : val;
+	if (t->peer && t->peer->opt.maxseg) /* it has been told */
+		most = most ? MIN(most, t->peer->opt.maxseg) : t->peer->opt.maxseg;
+	return most ? MIN(most - TIMESTAMPS, val) : val;
 }
 
 static int get_int_locked(struct inet_tcp *t, int name, int *ret)
@@ -196,7 +202,7 @@ static int get_int_locked(struct inet_tcp *t, int name, int *ret)
 	case TCP_USER_TIMEOUT: *ret = o->user_timeout; return 0;
 	case TCP_NOTSENT_LOWAT: *ret = o->notsent_lowat; return 0;
 	case TCP_FASTOPEN: *ret = o->fastopen; return 0;
-	case TCP_FASTOPEN_CONNECT: *ret = 0; return 0;
+	case TCP_FASTOPEN_CONNECT: *ret = o->fastopen_connect; return 0;
 	case TCP_THIN_LINEAR_TIMEOUTS: *ret = o->thin; return 0;
 	case TCP_THIN_DUPACK: *ret = 0; return 0;
 	case TCP_INQ: *ret = o->inq; return 0;

@@ -106,7 +106,7 @@ static int send_out(struct dgram_sock *d, struct dgram *g, const struct dgram_ta
 /* What Linux asks of datagrams that are to be cut: udp_send_skb(). */
 static int check_segments(struct dgram_sock *d, const struct dgram *g, const struct dgram_target *t)
 {
-	size_t size = (size_t)t->segment, mtu = t->ifindex == IF_LO ? 65536 : ETH_MTU;
+	size_t size = (size_t)t->segment, mtu = t->ifindex == IF_LO ? LO_MTU : ETH_MTU;
 
 	if (headers(g) + MIN(g->len, size) > mtu)
 		return -EMSGSIZE;

@@ -9,6 +9,7 @@
 #include "emul/base/err.h"
 #include "emul/base/mutex.h"
 #include "emul/base/types.h"
+#include "emul/net/route.h"
 
 #define NETIFS_MAX 16
 #define ROUTES_MAX 64
@@ -124,7 +125,7 @@ void netif_info_boot(void)
 		.index = 1,
 		.name = "lo",
 		.flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING,
-		.mtu = 65536,
+		.mtu = LO_MTU,
 		.txqlen = 1000,
 		.type = ARPHRD_LOOPBACK,
 		.naddrs = 2,

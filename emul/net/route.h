@@ -16,6 +16,8 @@
 #define ETH_DNS4 0x0a000203u   /* user mode only */
 #define ETH_PREFIX4 24
 #define ETH_MTU 1500
+#define LO_MTU 65536
+#define IP_MTU_MAX 65535 /* of IPv4: its length has 16 bits */
 extern const unsigned char eth_hwaddr[6];
 extern const struct in6_addr eth_linklocal; /* made from eth_hwaddr */
 

@@ -108,7 +108,7 @@ void sock_inherit_options(struct sock *child, const struct sock *listener)
 
 #define COPY(field) atomic_store_explicit(&to->field, atomic_load_explicit(&o->field, memory_order_relaxed), memory_order_relaxed)
 	COPY(sndbuf), COPY(rcvbuf), COPY(rcvlowat), COPY(priority), COPY(mark), COPY(busy_poll), COPY(incoming_cpu), COPY(bound_if);
-	COPY(rcvtimeo), COPY(sndtimeo), COPY(linger), COPY(max_pacing_rate), COPY(timestamping);
+	COPY(rcvtimeo), COPY(sndtimeo), COPY(linger), COPY(max_pacing_rate), COPY(timestamping), COPY(timestamping_new);
 	COPY(debug), COPY(reuseaddr), COPY(reuseport), COPY(keepalive), COPY(dontroute), COPY(broadcast), COPY(oobinline);
 	COPY(no_check), COPY(passcred), COPY(passsec), COPY(passpidfd), COPY(passrights);
 	COPY(timestamp), COPY(timestamp_ns), COPY(timestamp_new), COPY(rxq_ovfl), COPY(wifi_status), COPY(nofcs);

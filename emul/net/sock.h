@@ -122,7 +122,8 @@ struct sock_options {
 	_Atomic int64_t rcvtimeo, sndtimeo; /* ns; INT64_MAX: none; 0: at once */
 	_Atomic int linger;                 /* seconds; -1: off */
 	_Atomic uint64_t max_pacing_rate;
-	_Atomic int timestamping;           /* SOF_TIMESTAMPING_* */
+	_Atomic int timestamping;           /* SOF_TIMESTAMPING_*: only of what is received, by software */
+	_Atomic bool timestamping_new;
 	_Atomic bool debug, reuseaddr, reuseport, keepalive, dontroute, broadcast, oobinline, no_check, passcred, passsec, passpidfd,
 		passrights, timestamp, timestamp_ns, timestamp_new, rxq_ovfl, wifi_status, nofcs, select_err_queue, zerocopy,
 		sndbuf_locked, rcvbuf_locked, filter_locked, prefer_busy_poll;

@@ -360,6 +360,7 @@ static int set_number(struct sock *s, struct task *t, int name, int val)
 		if (val & ~SOF_TIMESTAMPING_KNOWN)
 			return -EINVAL;
 		s->opt.timestamping = val;
+		s->opt.timestamping_new = name == SO_TIMESTAMPING_NEW;
 		return 0;
 	case SO_BINDTOIFINDEX:
 		return bind_to_index(s, val);

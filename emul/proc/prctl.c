@@ -128,6 +128,14 @@ static long no_new_privs(struct task *t, int op, uint64_t a2, uint64_t a3, uint6
 	return 0;
 }
 
+static long set_mce_policy(struct task *t, uint64_t what, uint64_t policy, uint64_t a4, uint64_t a5)
+{
+	if (a4 | a5 || (what == PR_MCE_KILL_CLEAR ? policy != 0 : what != PR_MCE_KILL_SET || policy > PR_MCE_KILL_DEFAULT))
+		return -EINVAL;
+	t->mce_policy = what == PR_MCE_KILL_SET ? (int)policy : PR_MCE_KILL_DEFAULT;
+	return 0;
+}
+
 /* Settings of whose effect this machine has none: the answers of Linux without the feature. */
 static long prctl_rest(int op, uint64_t a3, uint64_t a4, uint64_t a5)
 {
@@ -190,6 +198,10 @@ long task_prctl(struct task *t, int op, uint64_t a2, uint64_t a3, uint64_t a4, u
 		t->proc->thp_disable = a2 != 0;
 		return 0;
 	case PR_GET_TID_ADDRESS: return put_guest_u64(t->mm, a2, t->clear_child_tid);
+	case PR_TASK_PERF_EVENTS_DISABLE:
+	case PR_TASK_PERF_EVENTS_ENABLE: return 0; /* of all events there are, which is none */
+	case PR_MCE_KILL: return set_mce_policy(t, a2, a3, a4, a5);
+	case PR_MCE_KILL_GET: return a2 | a3 | a4 | a5 ? -EINVAL : t->mce_policy;
 	case PR_SET_VMA: return -EINVAL; /* as a kernel without CONFIG_ANON_VMA_NAME */
 	default: return prctl_rest(op, a3, a4, a5);
 	}

@@ -6,6 +6,7 @@
  * Who holds references: the pid table one on each findable task and process, a host thread one on its
  * task, a task one on its process, a process one on its leader until it is reaped.
  */
+#include <linux/prctl.h>
 #include <string.h>
 
 #include "emul/base/err.h"
@@ -142,6 +143,7 @@ struct task *task_new(struct instance_env *env, struct proc *p)
 	mutex_init(&t->lock);
 	t->affinity = env->cpus;
 	t->timer_slack = t->default_slack = 50000;
+	t->mce_policy = PR_MCE_KILL_DEFAULT;
 	t->start_ns = (uint64_t)clock_now(CLOCK_BOOTTIME);
 	return t;
 }

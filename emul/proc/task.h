@@ -118,6 +118,7 @@ struct task {
 	_Atomic bool host_tuned;        /* its host thread is not like others: affinity, policy, nice, I/O priority; inherited */
 	unsigned long timer_slack, default_slack; /* ns; the default is what the parent had */
 	int pdeath_signal;
+	int mce_policy;                 /* PR_MCE_KILL_*: whom the kernel would kill for broken memory, which we never hear of */
 	_Atomic uint64_t utime_ns, stime_ns, minflt, majflt; /* statistics */
 	uint64_t profiled_ns;           /* cputimer.c: its CPU time when it last got a signal for the process's; proc->lock */
 	uint64_t start_ns;              /* CLOCK_BOOTTIME at birth; constant */

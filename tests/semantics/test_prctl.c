@@ -183,6 +183,21 @@ static void cpuid_is_available(void **state)
 	assert_int_equal(syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0), 1);
 }
 
+static void memory_failures_have_a_policy(void **state)
+{
+	assert_int_equal(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0), PR_MCE_KILL_DEFAULT);
+	ASSERT_OK(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0));
+	assert_int_equal(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0), PR_MCE_KILL_EARLY);
+	ASSERT_ERR(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, 3, 0, 0), EINVAL);
+	ASSERT_ERR(prctl(PR_MCE_KILL, 2, PR_MCE_KILL_LATE, 0, 0), EINVAL);
+	ASSERT_ERR(prctl(PR_MCE_KILL, PR_MCE_KILL_CLEAR, 1, 0, 0), EINVAL);
+	ASSERT_ERR(prctl(PR_MCE_KILL_GET, 1, 0, 0, 0), EINVAL);
+	ASSERT_OK(prctl(PR_MCE_KILL, PR_MCE_KILL_CLEAR, 0, 0, 0));
+	assert_int_equal(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0), PR_MCE_KILL_DEFAULT);
+	ASSERT_OK(prctl(PR_TASK_PERF_EVENTS_DISABLE, 0, 0, 0, 0));
+	ASSERT_OK(prctl(PR_TASK_PERF_EVENTS_ENABLE, 0, 0, 0, 0));
+}
+
 static void no_new_privs_stays(void **state)
 {
 	assert_in_range(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0, 1);
@@ -205,6 +220,7 @@ int main(void)
 		cmocka_unit_test(threads_have_their_own_gs_base),
 		cmocka_unit_test(the_fs_base_is_the_thread_pointer),
 		cmocka_unit_test(cpuid_is_available),
+		cmocka_unit_test(memory_failures_have_a_policy),
 		cmocka_unit_test(no_new_privs_stays),
 	};
 

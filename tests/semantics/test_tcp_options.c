@@ -151,6 +151,61 @@ static void info_follows_the_state(void **state)
 	close_pair(sv);
 }
 
+/* A smaller segment that one end asked for is both ends', less the time stamp that every segment carries. */
+static void segments_are_as_small_as_either_end_wants(void **state)
+{
+	static const int wish[][2] = { { 873, 0 }, { 0, 873 }, { 700, 900 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(wish); i++) {
+		int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0), a, want = i == 2 ? 688 : 861;
+
+		if (wish[i][0])
+			ASSERT_OK(set_level(l, IPPROTO_TCP, TCP_MAXSEG, wish[i][0]));
+		if (wish[i][1])
+			ASSERT_OK(set_level(c, IPPROTO_TCP, TCP_MAXSEG, wish[i][1]));
+		ASSERT_OK(bind4(l, INADDR_LOOPBACK, 0));
+		ASSERT_OK(listen(l, 1));
+		ASSERT_OK(connect4(c, INADDR_LOOPBACK, port_of(l)));
+		a = (int)ASSERT_OK(accept(l, NULL, NULL));
+		assert_int_equal(write(a, "x", 1), 1);
+		wait_events(c, POLLIN);
+		assert_int_equal(level_option(c, IPPROTO_TCP, TCP_MAXSEG), want);
+		assert_int_equal(level_option(a, IPPROTO_TCP, TCP_MAXSEG), want);
+		close(a);
+		close(c);
+		close(l);
+	}
+}
+
+/* Without a cookie from the server it is a connection as ever. */
+static void fast_open_falls_back(void **state)
+{
+	unsigned port;
+	int l = tcp_listener(5, &port), c = socket(AF_INET, SOCK_STREAM, 0), a;
+	struct sockaddr_in to = in_addr4(INADDR_LOOPBACK, port);
+	char buf[8];
+
+	ASSERT_OK(set_level(c, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1));
+	assert_int_equal(level_option(c, IPPROTO_TCP, TCP_FASTOPEN_CONNECT), 1);
+	ASSERT_ERR(set_level(c, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 2), EINVAL);
+	ASSERT_OK(connect(c, (struct sockaddr *)&to, sizeof(to)));
+	ASSERT_ERR(set_level(c, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0), EINVAL);
+	a = (int)ASSERT_OK(accept(l, NULL, NULL));
+	assert_int_equal(write(c, "one", 3), 3);
+	assert_int_equal(recv(a, buf, sizeof(buf), 0), 3);
+	close(a);
+	close(c);
+	c = socket(AF_INET, SOCK_STREAM, 0);
+	ASSERT_ERR(send(c, "two", 3, MSG_FASTOPEN | MSG_NOSIGNAL), EINVAL);
+	assert_int_equal(sendto(c, "two", 3, MSG_FASTOPEN, (struct sockaddr *)&to, sizeof(to)), 3);
+	a = (int)ASSERT_OK(accept(l, NULL, NULL));
+	assert_int_equal(recv(a, buf, sizeof(buf), 0), 3);
+	ASSERT_ERR(sendto(c, "two", 3, MSG_FASTOPEN, (struct sockaddr *)&to, sizeof(to)), EISCONN);
+	close(a);
+	close(c);
+	close(l);
+}
+
 static void the_congestion_control_has_a_name(void **state)
 {
 	char name[32] = "";
@@ -201,6 +256,8 @@ int main(void)
 		cmocka_unit_test(children_inherit),
 		cmocka_unit_test(info_follows_the_state),
 		cmocka_unit_test(the_congestion_control_has_a_name),
+		cmocka_unit_test(segments_are_as_small_as_either_end_wants),
+		cmocka_unit_test(fast_open_falls_back),
 		cmocka_unit_test(low_water_marks_hold_reads_back),
 		cmocka_unit_test(sockets_of_a_kind),
 	};

@@ -2,6 +2,7 @@
 /* UDP over loopback: datagrams, connecting, refusals, truncation, control messages, bounds. man 7 udp, man 7 ip. */
 #include "tests/lib/inet.h"
 
+#include <linux/net_tstamp.h>
 #include <signal.h>
 
 static int bound(unsigned *ret_port)
@@ -203,6 +204,34 @@ static void control_messages_tell_how_it_came(void **state)
 	close(b);
 }
 
+static void time_stamps_of_what_arrives(void **state)
+{
+	int a = socket(AF_INET, SOCK_DGRAM, 0), b = socket(AF_INET, SOCK_DGRAM, 0);
+	union { char buf[256]; struct cmsghdr align; } ctl;
+	struct timespec stamp[3], now;
+	char c;
+	struct iovec iov = { &c, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl) };
+	struct cmsghdr *h;
+
+	ASSERT_OK(bind4(a, INADDR_LOOPBACK, 0));
+	ASSERT_OK(set_level(a, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE));
+	assert_int_equal(send_to(b, "x", 1, port_of(a)), 1);
+	assert_int_equal(recvmsg(a, &m, 0), 1);
+	h = CMSG_FIRSTHDR(&m);
+	assert_non_null(h);
+	assert_int_equal(h->cmsg_type, SO_TIMESTAMPING);
+	assert_int_equal(h->cmsg_len, CMSG_LEN(sizeof(stamp)));
+	memcpy(stamp, CMSG_DATA(h), sizeof(stamp));
+	clock_gettime(CLOCK_REALTIME, &now);
+	assert_true(now.tv_sec - stamp[0].tv_sec < 60 && stamp[0].tv_sec > 0);
+	assert_int_equal(stamp[1].tv_sec | stamp[1].tv_nsec | stamp[2].tv_sec | stamp[2].tv_nsec, 0);
+	ASSERT_OK(connect4(b, INADDR_LOOPBACK, port_of(a)));
+	assert_int_equal(level_option(b, IPPROTO_IP, IP_MTU), 65535);
+	close(a);
+	close(b);
+}
+
 static void many_messages_in_one_call(void **state)
 {
 	unsigned pa, pb;
@@ -269,6 +298,7 @@ int main(void)
 		cmocka_unit_test(the_queue_is_bounded),
 		cmocka_unit_test(control_messages_tell_how_it_came),
 		cmocka_unit_test(many_messages_in_one_call),
+		cmocka_unit_test(time_stamps_of_what_arrives),
 		cmocka_unit_test(broadcast_must_be_allowed),
 		cmocka_unit_test(no_broken_pipe_for_datagrams),
 	};
