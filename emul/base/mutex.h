@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #ifdef __clang__
 #define CAPABILITY __attribute__((capability("mutex")))
@@ -48,6 +49,14 @@ static inline void mutex_assert_held(struct mutex *m) ASSERTS_HELD(*m) NO_LOCK_A
 	assert(pthread_equal(atomic_load_explicit(&m->owner, memory_order_relaxed), pthread_self()));
 	(void)m;
 }
+
+/*
+ * FUTEX_WAKE of one sleeper, as soon as this thread holds no mutex any more: whoever wakes up wants the lock that he was
+ * woken under, and would go to sleep again at once. The word is not looked at: it may be gone by then.
+ */
+void mutex_wake_unlocked(_Atomic uint32_t *word);
+/* Wake-ups that wait for an unlock are sent now: the thread is about to sleep. */
+void mutex_send_wakes(void);
 
 /* Two locks of one kind: lower address first. */
 void mutex_lock_two(struct mutex *a, struct mutex *b) NO_LOCK_ANALYSIS;

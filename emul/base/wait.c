@@ -94,8 +94,8 @@ void waiter_prepare(struct waiter *w)
 
 static void futex_wake(_Atomic uint32_t *word)
 {
-	/* The word may be gone by now: the worst that comes of it is a spurious wake-up of a stranger. */
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	/* The word may be gone by then: the worst that comes of it is a spurious wake-up of a stranger. */
+	mutex_wake_unlocked(word);
 }
 
 void waiter_wake(struct waiter *w)
@@ -142,6 +142,7 @@ static int futex_sleep(_Atomic uint32_t *word, struct deadline d)
 static void note_sleep(struct waiter *w)
 {
 	atomic_fetch_add_explicit(&w->nsleeps, 1, memory_order_relaxed);
+	mutex_send_wakes();
 	if (wait_sleep_hook)
 		wait_sleep_hook();
 }

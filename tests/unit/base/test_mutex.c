@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Mutexes: exclusion, the owner, two at a time in any order; what the fast path costs. */
+/* Mutexes: exclusion, the owner, two at a time in any order, wake-ups that wait for an unlock; what the fast path costs. */
 #include "tests/lib/cmocka_all.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "emul/base/mutex.h"
 
@@ -53,6 +57,45 @@ static void *lock_both(void *arg)
 	return NULL;
 }
 
+static _Atomic uint32_t word;
+static _Atomic int slept;
+
+static void *sleep_on_word(void *arg)
+{
+	slept = (int)syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	return arg;
+}
+
+/* Somebody sleeps on the word: then FUTEX_CMP_REQUEUE of none to nowhere counts it, without waking it. */
+static bool asleep(void)
+{
+	static _Atomic uint32_t other;
+	long n = syscall(SYS_futex, &word, FUTEX_CMP_REQUEUE_PRIVATE, 0, (void *)1, &other, 0);
+
+	if (n > 0)
+		assert_int_equal(syscall(SYS_futex, &other, FUTEX_CMP_REQUEUE_PRIVATE, 0, (void *)1, &word, 0), 1);
+	return n > 0;
+}
+
+static void sleepers_are_woken_when_the_last_lock_is_dropped(void **state)
+{
+	pthread_t t;
+
+	slept = -1;
+	assert_int_equal(pthread_create(&t, NULL, sleep_on_word, NULL), 0);
+	while (!asleep())
+		sched_yield();
+	mutex_lock(&a);
+	mutex_lock(&b);
+	mutex_wake_unlocked(&word);
+	mutex_unlock(&a);
+	assert_true(asleep());
+	mutex_unlock(&b);
+	assert_false(asleep());
+	pthread_join(t, NULL);
+	assert_int_equal(slept, 0);
+}
+
 static void two_locks_in_either_order_do_not_deadlock(void **state)
 {
 	counter = 0;
@@ -94,6 +137,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mutex_excludes),
+		cmocka_unit_test(sleepers_are_woken_when_the_last_lock_is_dropped),
 		cmocka_unit_test(two_locks_in_either_order_do_not_deadlock),
 		cmocka_unit_test(the_owner_is_known_while_held),
 		cmocka_unit_test(the_fast_path_is_measured),
