@@ -4,6 +4,7 @@
 
 #include <linux/net_tstamp.h>
 #include <signal.h>
+#include <time.h>
 
 static int bound(unsigned *ret_port)
 {
