@@ -251,6 +251,9 @@ static int copy_task(struct task *t, const struct clone_request *rq, struct proc
 	c->fsc.cred = c->cred;
 	c->timer_slack = c->default_slack = t->timer_slack;
 	c->mce_policy = t->mce_policy;
+	c->ioprio = t->ioprio;
+	c->mempolicy = t->mempolicy;
+	c->mempolicy_node = t->mempolicy_node;
 	c->blocked = t->restore_mask ? t->saved_mask : t->blocked;
 	/* A child on the same memory must not run handlers on its parent's stack; a vforking parent sleeps. */
 	if ((rq->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)

@@ -88,6 +88,7 @@ void proc_notify_tracer_locked(struct task *t, int why);
 bool proc_ignores_children(struct proc *p);      /* SIGCHLD ignored, or SA_NOCLDWAIT: no zombies are left to it */
 
 /* --- usage.c ------------------------------------------------------------------------------------------------------ */
+void sched_thread_begins(struct task *t);        /* own thread: gets what others set for it before it was there */
 void usage_thread_begins(struct task *t);        /* own thread, before anything else */
 uint64_t task_cpu_ns(struct task *t);            /* CPU time on its host thread; 0 if it has none any more */
 uint64_t task_cpu_user_locked(struct task *t);   /* the part of it in user mode; brings t->utime_ns, stime_ns up to date; t->proc->lock held */

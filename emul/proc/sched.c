@@ -4,12 +4,14 @@
  * remembered as Linux would answer where it does not. man 7 sched; kernel/sched/syscalls.c.
  */
 #include <linux/capability.h>
+#include <linux/ioprio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "emul/base/err.h"
 #include "emul/base/log.h"
+#include "emul/proc/lifecycle.h"
 #include "emul/proc/task.h"
 
 #ifndef SCHED_DEADLINE
@@ -30,11 +32,58 @@ static bool same_owner(struct task *t, struct task *target)
 	return t == target || cred_capable(c, CAP_SYS_NICE) || (o && (c->euid == o->euid || c->euid == o->uid));
 }
 
-/* 0: it has none (any more). The thread stays what it is as long as the lock is held: start.c. */
+/* 0: it has none yet, or any more. The thread stays what it is as long as the lock is held: start.c. */
 static int host_tid_locked(struct task *t)
 {
+	int tid = atomic_load(&t->waiter.tid);
+
 	mutex_assert_held(&t->lock);
-	return atomic_load(&t->waiter.tid);
+	t->host_behind |= !tid;
+	return tid;
+}
+
+void sched_thread_begins(struct task *t)
+{
+	struct sched_param sp;
+
+	mutex_lock(&t->lock);
+	if (t->host_behind) {
+		sp.sched_priority = t->priority;
+		sched_setaffinity(0, sizeof(t->affinity), &t->affinity);
+		sched_setscheduler(0, t->policy, &sp);
+		setpriority(PRIO_PROCESS, 0, t->nice);
+		syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, t->ioprio);
+		t->host_behind = false;
+	}
+	mutex_unlock(&t->lock);
+}
+
+void sched_set_ioprio(struct task *t, int ioprio)
+{
+	long r = 0;
+	int tid;
+
+	atomic_store(&t->host_tuned, true);
+	mutex_lock(&t->lock);
+	tid = host_tid_locked(t);
+	if (tid)
+		r = HOST(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, tid, ioprio));
+	if (r < 0)
+		log_dbg(PROC, "host refuses I/O priority %#x: %ld", ioprio, r);
+	t->ioprio = ioprio;
+	mutex_unlock(&t->lock);
+}
+
+int sched_get_ioprio(struct task *t)
+{
+	long r;
+	int tid;
+
+	mutex_lock(&t->lock);
+	tid = atomic_load(&t->waiter.tid);
+	r = tid ? HOST(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid)) : t->ioprio;
+	mutex_unlock(&t->lock);
+	return r < 0 ? 0 : (int)r; /* IOPRIO_CLASS_NONE */
 }
 
 long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set)
@@ -157,9 +206,17 @@ long sched_getscheduler_call(struct task *t, pid_t pid, int *ret_priority)
 
 /* --- nice values ------------------------------------------------------------------------------------ */
 
-/* Calls fn for each thread that getpriority(2)'s (which, who) means. -ESRCH: none. */
-static long for_each_named(struct task *t, int which, int who, long (*fn)(struct task *t, struct task *each, void *ctx),
-			   void *ctx)
+static bool is_meant(struct task *t, struct task *each, int which, int who)
+{
+	AUTO(cred) c = NULL;
+
+	if (which == PRIO_PGRP)
+		return each->proc->pgid == (who ? who : t->proc->pgid);
+	c = task_get_cred(each);
+	return c && c->uid == (who ? (uid_t)who : t->fsc.cred->uid);
+}
+
+long sched_for_each(struct task *t, int which, int who, long (*fn)(struct task *t, struct task *each, void *ctx), void *ctx)
 {
 	long r = -ESRCH;
 	pid_t pid = 0;
@@ -174,15 +231,15 @@ static long for_each_named(struct task *t, int which, int who, long (*fn)(struct
 		return -EINVAL;
 	for (; (p = proc_next(&pid)); pid++) {
 		AUTO(proc) counted = p;
-		AUTO(task) leader = task_find(p->pid);
-		AUTO(cred) c = leader ? task_get_cred(leader) : NULL;
-		bool match = which == PRIO_USER ? c && c->uid == (who ? (uid_t)who : t->fsc.cred->uid) :
-						  p->pgid == (who ? who : t->proc->pgid);
+		struct task *each;
+		pid_t tid = 0;
 
-		if (match && leader) {
-			long one = fn(t, leader, ctx);
+		for (; (each = proc_thread_next(p, &tid)); tid++) {
+			AUTO(task) held = each;
+			long one = is_meant(t, each, which, who) ? fn(t, each, ctx) : -ESRCH;
 
-			r = r == -ESRCH || one < 0 ? one : r;
+			if (one != -ESRCH && (r == -ESRCH || one < 0))
+				r = one;
 		}
 	}
 	return r;
@@ -213,7 +270,7 @@ static long set_one(struct task *t, struct task *each, void *ctx)
 long sched_setnice(struct task *t, int which, int who, int nice)
 {
 	nice = MIN(MAX(nice, -20), 19);
-	return for_each_named(t, which, who, set_one, &nice);
+	return sched_for_each(t, which, who, set_one, &nice);
 }
 
 static long get_one(struct task *t, struct task *each, void *ctx)
@@ -227,7 +284,7 @@ static long get_one(struct task *t, struct task *each, void *ctx)
 long sched_getnice(struct task *t, int which, int who)
 {
 	int best = -1;
-	long r = for_each_named(t, which, who, get_one, &best);
+	long r = sched_for_each(t, which, who, get_one, &best);
 
 	return r < 0 ? r : best;
 }

@@ -141,6 +141,7 @@ static void run_job(struct task *t)
 {
 	usage_thread_begins(t);
 	waiter_bind(&t->waiter);
+	sched_thread_begins(t);
 	task_set_current(t);
 	run(t);
 	task_set_current(NULL);

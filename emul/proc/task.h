@@ -114,7 +114,9 @@ struct task {
 	char comm[TASK_COMM_LEN];
 	struct cred *cred;              /* the same as fsc.cred */
 	cpu_set_t affinity;
-	int policy, priority, nice;
+	int policy, priority, nice, ioprio;
+	bool host_behind;               /* some of these were set before there was a host thread, which is to take them over */
+	int mempolicy; bool mempolicy_node; /* set_mempolicy(2): MPOL_* and flags; node 0 is meant. Own thread only */
 	_Atomic bool host_tuned;        /* its host thread is not like others: affinity, policy, nice, I/O priority; inherited */
 	unsigned long timer_slack, default_slack; /* ns; the default is what the parent had */
 	int pdeath_signal;
@@ -365,6 +367,10 @@ long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set);
 long sched_getaffinity_call(struct task *t, pid_t pid, cpu_set_t *ret); /* bytes Linux returns */
 long sched_setscheduler_call(struct task *t, pid_t pid, int policy, int priority);
 long sched_getscheduler_call(struct task *t, pid_t pid, int *ret_priority); /* policy */
+/* Calls fn for each thread that getpriority(2)'s (which, who) means: the last error, or what it said. -ESRCH: none; -EINVAL. */
+long sched_for_each(struct task *t, int which, int who, long (*fn)(struct task *t, struct task *each, void *ctx), void *ctx);
+void sched_set_ioprio(struct task *t, int ioprio);
+int sched_get_ioprio(struct task *t); /* IOPRIO_CLASS_NONE: never set */
 long sched_setnice(struct task *t, int which, int who, int nice);
 long sched_getnice(struct task *t, int which, int who); /* 20 - nice, as the system call */
 long task_prctl(struct task *t, int op, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);

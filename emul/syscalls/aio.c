@@ -64,7 +64,7 @@ static int submit_transfer(struct task *t, struct submission *s, bool write, boo
 	int r = check_priority(&s->cb);
 
 	if (r == 0)
-		r = transfer_check_flags(v.flags);
+		r = transfer_check_flags(s->file, v.flags);
 	if (r < 0)
 		return r;
 	if (!(write ? file_writable(s->file) : file_readable(s->file)))

@@ -78,7 +78,7 @@ struct transfer {
 	off_t *pos; /* NULL: the file's own */
 	unsigned flags; /* RWF_* */
 };
-int transfer_check_flags(unsigned flags); /* -EOPNOTSUPP, -EINVAL */
+int transfer_check_flags(struct file *f, unsigned flags); /* -EOPNOTSUPP, -EINVAL */
 /* Moves the data, as the flags, which are good, say; accounts for it and raises what a failed write raises. Bytes or -errno. */
 ssize_t transfer(struct task *t, struct file *f, struct uio *u, const struct transfer *v);
 

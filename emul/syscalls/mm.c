@@ -277,24 +277,34 @@ static int check_policy(int mode, struct nodes nodes)
 	}
 }
 
-static long policy(struct task *t, int mode, gva_t mask, uint64_t maxnode)
+static long policy(struct task *t, int mode, gva_t mask, uint64_t maxnode, struct nodes *ret)
 {
-	struct nodes nodes;
-	int r = read_nodes(t, mask, maxnode, &nodes);
+	int r = read_nodes(t, mask, maxnode, ret);
 
-	return r < 0 ? r : check_policy(mode, nodes);
+	return r < 0 ? r : check_policy(mode, *ret);
 }
 
 long sys_set_mempolicy(struct task *t, const struct sysargs *a)
 {
-	return policy(t, arg_int(a, 0), arg_gva(a, 1), arg_u64(a, 2));
+	int mode = arg_int(a, 0), kind = mode & ~MPOL_MODE_FLAGS;
+	struct nodes nodes;
+	long r = policy(t, mode, arg_gva(a, 1), arg_u64(a, 2), &nodes);
+
+	if (r < 0)
+		return r;
+	if (kind == MPOL_PREFERRED && !nodes.any) /* mpol_new(): wherever it runs */
+		mode = MPOL_LOCAL;
+	t->mempolicy = kind == MPOL_DEFAULT ? MPOL_DEFAULT : mode;
+	t->mempolicy_node = nodes.any;
+	return 0;
 }
 
 long sys_mbind(struct task *t, const struct sysargs *a)
 {
 	gva_t start = arg_gva(a, 0);
 	uint64_t len = page_up(arg_size(a, 1)), flags = arg_u64(a, 5);
-	long r = policy(t, arg_int(a, 2), arg_gva(a, 3), arg_u64(a, 4));
+	struct nodes nodes;
+	long r = policy(t, arg_int(a, 2), arg_gva(a, 3), arg_u64(a, 4), &nodes);
 
 	if (r < 0)
 		return r;
@@ -318,11 +328,18 @@ static int write_mask(struct task *t, gva_t mask, uint64_t maxnode, uint64_t fir
 	return bytes > 8 ? clear_guest(t->mm, mask + 8, bytes - 8) : 0;
 }
 
+static bool interleaves(int policy)
+{
+	policy &= ~MPOL_MODE_FLAGS;
+	return policy == MPOL_INTERLEAVE || policy == MPOL_WEIGHTED_INTERLEAVE;
+}
+
 long sys_get_mempolicy(struct task *t, const struct sysargs *a)
 {
 	gva_t ret_mode = arg_gva(a, 0), mask = arg_gva(a, 1), addr = arg_gva(a, 3);
 	uint64_t maxnode = arg_u64(a, 2), flags = arg_u64(a, 4);
 	uint32_t mode = MPOL_DEFAULT;
+	bool node = flags & MPOL_F_MEMS_ALLOWED;
 
 	if (mask && maxnode < 1)
 		return -EINVAL;
@@ -338,12 +355,15 @@ long sys_get_mempolicy(struct task *t, const struct sysargs *a)
 		if (mm_access_remote(t->mm, addr, &byte, 1, false) != 1)
 			return -EFAULT;
 		/* MPOL_F_NODE: the page's node, which is 0 as well */
-	} else if (addr || (flags & MPOL_F_NODE)) {
-		return -EINVAL; /* MPOL_F_NODE alone: only for interleaving */
+	} else if (addr || ((flags & MPOL_F_NODE) && !interleaves(t->mempolicy))) {
+		return -EINVAL;
+	} else {
+		mode = flags & MPOL_F_NODE ? 0 /* the next node */ : (uint32_t)t->mempolicy;
+		node = t->mempolicy_node;
 	}
 	if (ret_mode && put_guest_u32(t->mm, ret_mode, mode) < 0)
 		return -EFAULT;
-	return mask ? write_mask(t, mask, maxnode, !!(flags & MPOL_F_MEMS_ALLOWED)) : 0;
+	return mask ? write_mask(t, mask, maxnode, node) : 0;
 }
 
 /* --- membarrier ------------------------------------------------------------------------------------------------ */

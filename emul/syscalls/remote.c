@@ -104,6 +104,27 @@ static long compare_files(struct task *x, struct task *y, uint64_t fd_x, uint64_
 	return fx && fy ? compare(fx, fy) : -EBADF;
 }
 
+/* kcmp_epoll_target() */
+static long compare_epoll(struct task *t, struct task *x, struct task *y, uint64_t fd, gva_t at)
+{
+	AUTO(fdtab) tx = task_get_fds(x), ty = task_get_fds(y);
+	AUTO(file) f = NULL, ep = NULL;
+	struct kcmp_epoll_slot slot;
+	const void *target;
+	int r;
+
+	if (guest_read(t->mm, &slot, at) < 0)
+		return -EFAULT;
+	f = tx && fd <= INT_MAX ? fdtab_get(tx, (int)fd) : NULL;
+	if (!f)
+		return -EBADF;
+	ep = ty && slot.efd <= INT_MAX ? fdtab_get(ty, (int)slot.efd) : NULL;
+	if (!ep)
+		return -EBADF;
+	r = epoll_target(ep, (int)slot.tfd, slot.toff, &target);
+	return r < 0 ? r : compare(f, target);
+}
+
 static long compare_fds(struct task *x, struct task *y)
 {
 	AUTO(fdtab) tx = task_get_fds(x), ty = task_get_fds(y);
@@ -173,7 +194,7 @@ long sys_kcmp(struct task *t, const struct sysargs *a)
 	case KCMP_IO:
 		return 0; /* contexts of block devices' queues: there are none */
 	case KCMP_EPOLL_TFD:
-		return -EOPNOTSUPP; /* as a kernel without what it compares */
+		return compare_epoll(t, x, y, arg_u64(a, 3), arg_gva(a, 4));
 	default:
 		return -EINVAL;
 	}

@@ -8,7 +8,10 @@
 #ifndef RWF_NOAPPEND
 #define RWF_NOAPPEND 0x20
 #endif
-#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND)
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80
+#endif
+#define RWF_KNOWN (RWF_DONTCACHE | RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND)
 
 /* --- one buffer ---------------------------------------------------------------------------------------------- */
 
@@ -91,9 +94,12 @@ long sys_pwrite64(struct task *t, const struct sysargs *a)
 
 /* --- many buffers ----------------------------------------------------------------------------------------------- */
 
-int transfer_check_flags(unsigned flags)
+/* kiocb_set_rw_flags(). That contents need not stay in memory is a hint, which disks' file systems take. */
+int transfer_check_flags(struct file *f, unsigned flags)
 {
 	if (flags & ~(unsigned)RWF_KNOWN)
+		return -EOPNOTSUPP;
+	if ((flags & RWF_DONTCACHE) && !file_is_on_disk(f))
 		return -EOPNOTSUPP;
 	return (flags & RWF_APPEND) && (flags & RWF_NOAPPEND) ? -EINVAL : 0;
 }
@@ -135,7 +141,7 @@ static long do_vec(struct task *t, const struct sysargs *a, const struct transfe
 	else if (v->write ? !f->ops->write : !f->ops->read)
 		r = -EINVAL;
 	else if (uio_left(&u))
-		r = transfer_check_flags(v->flags);
+		r = transfer_check_flags(f, v->flags);
 	if (r == 0 && uio_left(&u))
 		r = transfer(t, f, &u, v);
 	uio_fini(&u);

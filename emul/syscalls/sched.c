@@ -2,7 +2,8 @@
 /* Scheduling: policies, nice values, CPUs, I/O priorities. kernel/sched/syscalls.c, block/ioprio.c. */
 #include <linux/capability.h>
 #include <linux/ioprio.h>
-#include <sys/syscall.h> /* host syscalls: sched_yield ioprio_set ioprio_get */
+#include <sys/resource.h>
+#include <sys/syscall.h> /* host syscalls: sched_yield */
 
 #include "emul/base/log.h"
 #include "emul/base/sysctl.h"
@@ -303,15 +304,6 @@ static long check_ioprio(struct task *t, int ioprio)
 	}
 }
 
-/* The host thread of the one thread that (which, who) names. */
-static long io_thread(struct task *t, int which, int who, struct task **ret)
-{
-	if (which != IOPRIO_WHO_PROCESS)
-		return -EINVAL;
-	*ret = who ? task_find(who) : task_get(t);
-	return *ret ? atomic_load(&(*ret)->waiter.tid) : -ESRCH;
-}
-
 /* set_task_ioprio(): by the owner. */
 static bool may_set(struct task *t, struct task *target)
 {
@@ -321,34 +313,59 @@ static bool may_set(struct task *t, struct task *target)
 	return cred_capable(c, CAP_SYS_NICE) || (o && (o->uid == c->euid || o->uid == c->uid));
 }
 
+static long set_ioprio(struct task *t, struct task *each, void *ctx)
+{
+	if (!may_set(t, each))
+		return -EPERM;
+	sched_set_ioprio(each, *(int *)ctx);
+	return 0;
+}
+
+/* task_nice_ioclass(), task_nice_ioprio(): what is none comes from the CPU's. */
+static int effective_ioprio(struct task *each)
+{
+	int ioprio = sched_get_ioprio(each), policy, nice;
+
+	if (ioprio >> IOPRIO_CLASS_SHIFT != IOPRIO_CLASS_NONE)
+		return ioprio;
+	mutex_lock(&each->lock);
+	policy = each->policy & ~SCHED_RESET_ON_FORK;
+	nice = each->nice;
+	mutex_unlock(&each->lock);
+	return IOPRIO_PRIO_VALUE(policy == SCHED_IDLE ? IOPRIO_CLASS_IDLE : is_realtime(policy) ? IOPRIO_CLASS_RT : IOPRIO_CLASS_BE,
+				 (nice + 20) / 5);
+}
+
+static long get_ioprio(struct task *t, struct task *each, void *ctx)
+{
+	*(int *)ctx = sched_get_ioprio(each);
+	return 0;
+}
+
+static long get_best_ioprio(struct task *t, struct task *each, void *ctx)
+{
+	int *best = ctx;
+
+	*best = MIN(*best, effective_ioprio(each));
+	return 0;
+}
+
+/* IOPRIO_WHO_* of one, of groups, of users: PRIO_*, from 1 on. */
 long sys_ioprio_set(struct task *t, const struct sysargs *a)
 {
-	AUTO(task) target = NULL;
-	long tid, r = check_ioprio(t, arg_int(a, 2));
+	int which = arg_int(a, 0), ioprio = arg_int(a, 2);
+	long r = check_ioprio(t, ioprio);
 
-	if (r < 0)
-		return r;
-	tid = io_thread(t, arg_int(a, 0), arg_int(a, 1), &target);
-	if (tid < 0)
-		return tid;
-	if (!may_set(t, target))
-		return -EPERM;
-	if (tid) {
-		atomic_store(&(target ? target : t)->host_tuned, true);
-		r = HOST(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, tid, arg_int(a, 2)));
-		if (r < 0)
-			log_dbg(PROC, "host refuses I/O priority %#x: %ld", arg_int(a, 2), r);
-	}
-	return 0;
+	if (r < 0 || which < IOPRIO_WHO_PROCESS)
+		return r < 0 ? r : -EINVAL;
+	return sched_for_each(t, which - IOPRIO_WHO_PROCESS + PRIO_PROCESS, arg_int(a, 1), set_ioprio, &ioprio);
 }
 
 long sys_ioprio_get(struct task *t, const struct sysargs *a)
 {
-	AUTO(task) target = NULL;
-	long tid = io_thread(t, arg_int(a, 0), arg_int(a, 1), &target), r;
+	int which = arg_int(a, 0), ioprio = INT_MAX;
+	long r = which < IOPRIO_WHO_PROCESS ? -EINVAL : sched_for_each(t, which - IOPRIO_WHO_PROCESS + PRIO_PROCESS, arg_int(a, 1),
+				which == IOPRIO_WHO_PROCESS ? get_ioprio : get_best_ioprio, &ioprio);
 
-	if (tid <= 0)
-		return tid;
-	r = HOST(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid));
-	return r < 0 ? 0 : r; /* IOPRIO_CLASS_NONE */
+	return r < 0 ? r : ioprio;
 }

@@ -438,6 +438,24 @@ void epoll_forget(struct file *f)
 	}
 }
 
+int epoll_target(struct file *f, int fd, uint64_t skip, const void **ret)
+{
+	struct item *it;
+	int r = -ENOENT;
+
+	if (!file_is_epoll(f))
+		return -EINVAL;
+	mutex_lock(&epoll_of(f)->lock);
+	RB_FOREACH(it, items, &epoll_of(f)->items)
+		if (it->fd == fd && skip-- == 0) {
+			*ret = it->target;
+			r = 0;
+			break;
+		}
+	mutex_unlock(&epoll_of(f)->lock);
+	return r;
+}
+
 static void ep_fdinfo(struct file *f, void *out_seq)
 {
 	struct epoll *ep = epoll_of(f);

@@ -307,6 +307,11 @@ int file_set_flags(struct file *f, unsigned flags)
 	return 0;
 }
 
+bool file_is_on_disk(struct file *f)
+{
+	return f->inode && S_ISREG(f->inode->type) && f->inode->sb->dio_align;
+}
+
 _Atomic uint64_t *file_write_hint(struct file *f)
 {
 	return f->inode ? &f->inode->write_hint : &f->anon_write_hint;

@@ -145,6 +145,7 @@ int file_always_async(struct file *f); /* for start_async: nothing to do */
 int file_set_lease(struct file *f, int fd, int type, const struct fs_ctx *c);
 int file_get_lease(struct file *f);  /* what it is, or will be when it is broken */
 void file_drop_lease(struct file *f); /* when the last reference goes */
+bool file_is_on_disk(struct file *f); /* regular, and its file system is one of disks */
 _Atomic uint64_t *file_write_hint(struct file *f); /* F_GET_RW_HINT, F_SET_RW_HINT: a property of the inode */
 /* F_NOTIFY (dnotify.c). -EINVAL: turned off; -ENOTDIR. And the end of what came by the table `owner` (NULL: any). */
 int file_dnotify(struct file *f, int fd, unsigned events, const struct fs_ctx *c);
@@ -212,6 +213,8 @@ bool memfd_reopen(struct file *f, unsigned flags, struct file **ret, int *ret_er
 int epoll_new(int flags, struct file **ret);
 int epoll_control(struct file *ep, int op, int fd, struct file *target, const struct epoll_event *ev); /* -EINVAL: not an epoll file; -ELOOP... */
 int epoll_collect(struct file *ep, struct epoll_event *out, int max, struct deadline d); /* events, -ERESTARTSYS (-EINTR above) */
+/* kcmp(2): what an epoll watches by fd; `skip` of the same number come before it. A name only: not counted. -EINVAL, -ENOENT */
+int epoll_target(struct file *ep, int fd, uint64_t skip, const void **ret);
 void epoll_forget(struct file *f); /* the last reference of a watched file goes */
 struct vfs;
 int inotify_new(struct vfs *v, int flags, struct file **ret);

@@ -7,7 +7,9 @@
 #include "tests/lib/file_dir.h"
 #include "tests/lib/maps.h"
 
+#include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
 
 struct query {
 	uint64_t size, flags, addr;
@@ -175,7 +177,11 @@ static void what_lies_behind_the_end_of_a_file_is_zero_again(void **state)
 {
 	int fd = file_make("f", "hello");
 	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), buf[16];
+	struct statfs fs;
 
+	ASSERT_OK(fstatfs(fd, &fs));
+	if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC)
+		skip(); /* there the page is the file */
 	assert_int_equal(p[5], 0);
 	p[6] = 'x';
 	ASSERT_OK(msync(p, PAGE, MS_SYNC));

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/sem.h>
 #include <sys/stat.h>
@@ -212,6 +213,36 @@ static long kcmp(pid_t a, pid_t b, int type, unsigned long x, unsigned long y)
 	return syscall(SYS_kcmp, a, b, type, x, y);
 }
 
+static void kcmp_tells_what_an_epoll_watches(void **state)
+{
+	int ep = (int)ASSERT_OK(epoll_create1(0)), p[2];
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct kcmp_epoll_slot s = { .efd = (unsigned)ep };
+	pid_t me = getpid();
+
+	ASSERT_OK(pipe(p));
+	s.tfd = (unsigned)p[0];
+	ASSERT_OK(epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &ev));
+	long r = kcmp(me, me, KCMP_EPOLL_TFD, (unsigned)p[0], (uintptr_t)&s);
+	if (r == -1 && (errno == ENOSYS || errno == EOPNOTSUPP))
+		skip();
+	assert_int_equal(r, 0);
+	assert_true(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned)p[1], (uintptr_t)&s) > 0);
+	s.toff = 1;
+	ASSERT_ERR(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned)p[0], (uintptr_t)&s), ENOENT);
+	s.toff = 0;
+	s.tfd = (unsigned)p[1];
+	ASSERT_ERR(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned)p[0], (uintptr_t)&s), ENOENT);
+	s.efd = (unsigned)p[0];
+	ASSERT_ERR(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned)p[0], (uintptr_t)&s), EINVAL);
+	s.efd = 900;
+	ASSERT_ERR(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned)p[0], (uintptr_t)&s), EBADF);
+	ASSERT_ERR(kcmp(me, me, KCMP_EPOLL_TFD, 900, 8), EFAULT);
+	close(ep);
+	close(p[0]);
+	close(p[1]);
+}
+
 static void kcmp_tells_what_is_shared(void **state)
 {
 	int null = (int)ASSERT_OK(open("/dev/null", O_RDWR)), again = (int)ASSERT_OK(open("/dev/null", O_RDWR));
@@ -247,6 +278,7 @@ int main(void)
 		cmocka_unit_test(others_memory_is_theirs),
 		cmocka_unit_test(pidfds_signal_and_tell_of_the_end),
 		cmocka_unit_test(descriptors_can_be_fetched),
+		cmocka_unit_test(kcmp_tells_what_an_epoll_watches),
 		cmocka_unit_test(kcmp_tells_what_is_shared),
 	};
 

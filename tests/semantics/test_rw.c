@@ -240,6 +240,22 @@ static void version_two_takes_flags_and_the_current_offset(void **state)
 	ASSERT_ERR(preadv2(p[0], &r, 1, 0, 0), ESPIPE);
 }
 
+/* A hint where the file system takes it (Linux 6.14), refused elsewhere; what is written whole or not at all is refused. */
+static void contents_need_not_be_cached(void **state)
+{
+	struct iovec w = { (char *)(uintptr_t)"abc", 3 };
+	int fd = file_make("f", ""), p[2];
+	ssize_t r = pwritev2(fd, &w, 1, 0, 0x80 /* RWF_DONTCACHE */);
+
+	if (r == -1)
+		assert_int_equal(errno, EOPNOTSUPP);
+	else
+		assert_string_equal(file_text("f"), "abc");
+	ASSERT_ERR(pwritev2(fd, &w, 1, 0, 0x40 /* RWF_ATOMIC */), EOPNOTSUPP);
+	ASSERT_OK(pipe(p));
+	ASSERT_ERR(pwritev2(p[1], &w, 1, -1, 0x80), EOPNOTSUPP);
+}
+
 static void rwf_append_is_o_append_for_one_call(void **state)
 {
 	struct iovec w = { (char *)(uintptr_t)"+", 1 };
@@ -382,6 +398,7 @@ int main(void)
 		cmocka_unit_test(vectors_are_one_operation_in_order),
 		cmocka_unit_test(vectors_have_limits),
 		cmocka_unit_test(version_two_takes_flags_and_the_current_offset),
+		cmocka_unit_test(contents_need_not_be_cached),
 		cmocka_unit_test(rwf_append_is_o_append_for_one_call),
 		cmocka_unit_test(pwrite_on_an_append_description_appends),
 		cmocka_unit_test(the_size_limit_cuts_then_signals),

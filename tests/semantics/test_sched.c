@@ -3,10 +3,12 @@
  * Scheduling calls: affinity, getcpu(2), policies, priorities and nice, membarrier(2), rseq(2).
  * Values and errors only; who runs when is not tested. What only root may do is left out.
  */
-#include "tests/lib/cmocka_all.h"
+#include "tests/lib/child.h"
 #include "tests/lib/clock.h"
 
+#include <linux/ioprio.h>
 #include <linux/membarrier.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -255,6 +257,78 @@ static void rseq_registers_or_is_not_there(void **state)
 	assert_true(rseq_cpu < CPU_SETSIZE);            /* filled when the call returned */
 }
 
+static int io_of_group(void *arg)
+{
+	const int low = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6);
+	pid_t me = getpid(), pid;
+
+	CHECK(setpgid(0, 0) == 0);
+	CHECK(syscall(SYS_ioprio_get, IOPRIO_WHO_PGRP, 0) == (int)IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, (getpriority(PRIO_PROCESS, 0) + 20) / 5));
+	pid = fork();
+	if (pid == 0)
+		_exit(pause());
+	CHECK(syscall(SYS_ioprio_set, IOPRIO_WHO_PGRP, me, low) == 0);
+	CHECK(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) == low);
+	CHECK(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, pid) == low);
+	CHECK(syscall(SYS_ioprio_get, IOPRIO_WHO_PGRP, 0) == low);
+	CHECK(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 2)) == 0);
+	CHECK(syscall(SYS_ioprio_get, IOPRIO_WHO_PGRP, 0) == IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 2)); /* the best */
+	CHECK(kill(pid, SIGKILL) == 0);
+	child_status(pid);
+	return 0;
+}
+
+static void io_priorities_are_of_groups_and_users_too(void **state)
+{
+	if (syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) != 0)
+		skip(); /* somebody has set it */
+	IN_CHILD(io_of_group, NULL);
+	ASSERT_ERR(syscall(SYS_ioprio_get, IOPRIO_WHO_PGRP, 999999), ESRCH);
+	ASSERT_ERR(syscall(SYS_ioprio_get, IOPRIO_WHO_USER, 999999), ESRCH);
+	ASSERT_ERR(syscall(SYS_ioprio_get, 4, 0), EINVAL);
+	ASSERT_ERR(syscall(SYS_ioprio_get, 0, 0), EINVAL);
+	assert_true(ASSERT_OK(syscall(SYS_ioprio_get, IOPRIO_WHO_USER, 0)) > 0);
+}
+
+static long get_policy(int *mode, unsigned long *mask, unsigned flags)
+{
+	*mask = 0;
+	return syscall(SYS_get_mempolicy, mode, mask, 1024, 0, flags);
+}
+
+static int policies_of_child(void *arg)
+{
+	unsigned long one = 1, mask[16];
+	int mode = -1;
+	pid_t pid;
+
+	CHECK(syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, &one, 64) == 0);
+	CHECK(get_policy(&mode, mask, 0) == 0 && mode == MPOL_INTERLEAVE && mask[0] == 1);
+	CHECK(get_policy(&mode, mask, MPOL_F_NODE) == 0 && mode == 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(get_policy(&mode, mask, 0) == 0 && mode == MPOL_INTERLEAVE ? 0 : 1);
+	CHECK(child_status(pid) == 0);
+	CHECK(syscall(SYS_set_mempolicy, MPOL_PREFERRED, NULL, 0) == 0);
+	CHECK(get_policy(&mode, mask, 0) == 0 && mask[0] == 0);
+	CHECK(get_policy(&mode, mask, MPOL_F_NODE) == -1 && errno == EINVAL);
+	CHECK(syscall(SYS_set_mempolicy, MPOL_BIND | MPOL_F_STATIC_NODES, &one, 64) == 0);
+	CHECK(get_policy(&mode, mask, 0) == 0 && mode == (MPOL_BIND | MPOL_F_STATIC_NODES) && mask[0] == 1);
+	CHECK(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0) == 0);
+	CHECK(get_policy(&mode, mask, 0) == 0 && mode == MPOL_DEFAULT && mask[0] == 0);
+	return 0;
+}
+
+static void memory_policies_are_kept_and_inherited(void **state)
+{
+	unsigned long mask[16];
+	int mode;
+
+	if (get_policy(&mode, mask, 0) == -1)
+		skip(); /* a kernel without NUMA */
+	IN_CHILD(policies_of_child, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +343,8 @@ int main(void)
 		cmocka_unit_test(membarrier_registers_before_it_serves),
 		cmocka_unit_test(rseq_registers_or_is_not_there),
 		cmocka_unit_test(nice_values_are_set_and_clamped),
+		cmocka_unit_test(io_priorities_are_of_groups_and_users_too),
+		cmocka_unit_test(memory_policies_are_kept_and_inherited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
