@@ -108,8 +108,8 @@ inside the sandbox, by its own clock, so its start does not count; starts have t
 throughput against throughput the other way round: 1 is native speed, larger is slower. A test that a sandbox fails, or that takes
 longer than a minute, is shown as `-` and is left out of that sandbox's means, whose number of tests is in brackets; vmrun/gvisor
 is over the tests that both passed. "One processor" puts the sandbox with all its helpers on one processor (`taskset`): what an
-operation costs without help from another core. Before a cell, the benchmark waits up to two seconds for the machine to be idle, and counts
-the cells for which it was not. Memory is the sum of the shares (Pss) of all processes of the sandbox.
+operation costs without help from another core. Before a cell, the benchmark waits up to two seconds for the machine to be idle, counts
+the cells for which it was not, and touches 256 MiB, so that no cell pays for memory that the hypervisor below has to give back first. Memory is the sum of the shares (Pss) of all processes of the sandbox.
 
 Not measured: disks (files are in the page cache or in memory, as each sandbox keeps them), networks beyond a tap, more than
 one instance at a time, machines with virtualisation hardware or more processors. PRoot and QEMU's user mode do not isolate: their calls go
