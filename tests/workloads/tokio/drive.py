@@ -264,7 +264,7 @@ def detached():
     """A server that a shell leaves in the background is there for later commands."""
     scratch = tempfile.mkdtemp(dir=os.getcwd())  # the working directory is the host's own under vmrun too
     log, pid = f"{scratch}/log", f"{scratch}/pid"
-    Program("sh", "-c", f"{PROGRAMS}/tinyhttp > {log} 2>&1 & echo $! > {pid}; while ! grep -q listening {log}; do sleep 0.05; done").finish()
+    Program("sh", "-c", f": > {log}; {PROGRAMS}/tinyhttp > {log} 2>&1 & echo $! > {pid}; while ! grep -q listening {log}; do sleep 0.05; done").finish()
     Program("busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/json").finish()
     Program("sh", "-c", f"kill $(cat {pid}); while kill -0 $(cat {pid}) 2> /dev/null; do sleep 0.05; done; cat {log}").finish()
     shutil.rmtree(scratch)
