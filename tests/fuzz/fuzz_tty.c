@@ -162,9 +162,11 @@ size_t fuzz_seed(unsigned n, uint8_t *buf)
 
 	if (n == sizeof(seeds) / sizeof(seeds[0])) { /* PARMRK, and a line of \377s that is longer than there is room */
 		size_t at = fuzz_put(buf, 0, "\7\x08\0\0\0\2\0\0\2\xc8", 10);
+		uint8_t line[200];
 
-		memset(buf + at, 0xff, 200);
-		return fuzz_put(buf, at + 200, "\x09\5\x88\x13\x09", 5);
+		memset(line, 0xff, sizeof(line));
+		at = fuzz_put(buf, at, line, sizeof(line));
+		return fuzz_put(buf, at, "\x09\5\x88\x13\x09", 5);
 	}
 	if (n > sizeof(seeds) / sizeof(seeds[0]))
 		return 0;
