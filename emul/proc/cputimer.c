@@ -148,8 +148,12 @@ void cputimer_start_locked(struct proc *p)
 {
 	struct itimer *it = p->itimers;
 	int64_t soon = clock_now(CLOCK_MONOTONIC) + STEP_MIN;
+	struct task *t;
 
 	mutex_assert_held(&p->lock);
+	if (!it->sample_at) /* what was used before anybody asked is nobody's */
+		list_for_each(t, &p->threads, thread_node)
+			t->profiled_ns = task_cpu_ns(t);
 	it->idle = 0;
 	it->last_total = 0;
 	/* Never later than it was: who arms something again and again does not put RLIMIT_CPU off. */
