@@ -337,18 +337,18 @@ void inet_tcp_stop_listening(struct inet_tcp *t)
 	}
 }
 
-/* tcp_abort(): somebody else ends it. Nothing held. */
-void inet_tcp_abort(struct inet_tcp *t, int err)
+/* Neither waits at a listener any longer, nor is one. True: it was. *ret_on_wire: it has a connection on the wire. Nothing held. */
+static bool leave_listeners(struct inet_tcp *t, bool *ret_on_wire)
 {
 	struct inet_tcp *l;
-	bool listening, on_wire;
+	bool listening;
 
 	inet_lock(&t->inet);
 	l = t->state == TCP_SYN_SENT ? t->listener : NULL;
 	if (l)
 		sock_get(&l->inet.sock);
 	listening = t->state == TCP_LISTEN;
-	on_wire = t->on_wire;
+	*ret_on_wire = t->on_wire;
 	inet_unlock(&t->inet);
 	if (l) {
 		inet_tcp_leave_pending(t, l);
@@ -356,8 +356,23 @@ void inet_tcp_abort(struct inet_tcp *t, int err)
 	}
 	if (listening)
 		inet_tcp_stop_listening(t);
+	return listening;
+}
+
+bool inet_tcp_withdraw(struct inet_tcp *t)
+{
+	bool on_wire, listening = leave_listeners(t, &on_wire);
+
 	if (on_wire)
 		inet_tcp_wire_close(t, true);
+	return listening;
+}
+
+/* tcp_abort(): somebody else ends it. Nothing held. */
+void inet_tcp_abort(struct inet_tcp *t, int err)
+{
+	bool listening = inet_tcp_withdraw(t);
+
 	inet_lock(&t->inet);
 	if (listening) {
 		t->inet.sock.err = err;
@@ -435,20 +450,10 @@ static void end_connection_locked(struct inet_tcp *t, bool *ret_reset)
 
 static void tcp_release(struct sock *s)
 {
-	struct inet_tcp *t = tcp_of(s), *peer, *l, *deferred;
+	struct inet_tcp *t = tcp_of(s), *peer, *deferred;
 	bool reset = false, on_wire;
 
-	inet_lock(&t->inet);
-	l = t->state == TCP_SYN_SENT ? t->listener : NULL;
-	if (l)
-		sock_get(&l->inet.sock);
-	inet_unlock(&t->inet);
-	if (l) {
-		inet_tcp_leave_pending(t, l);
-		put(l);
-	}
-	if (t->state == TCP_LISTEN)
-		inet_tcp_stop_listening(t);
+	leave_listeners(t, &on_wire);
 	inet_lock(&t->inet);
 	end_connection_locked(t, &reset);
 	deferred = inet_tcp_deferred_peer_locked(t);

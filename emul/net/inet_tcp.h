@@ -90,6 +90,8 @@ int inet_tcp_setup_child(struct inet_tcp *child, struct inet_tcp *l, const struc
 void inet_tcp_leave_ports(struct inet_tcp *t);
 void inet_tcp_send_reset_locked(struct inet_tcp *t);              /* to the other end, if it is one of ours */
 void inet_tcp_abort(struct inet_tcp *t, int err);                 /* a reset, and err for its users. Nothing held */
+/* Whatever t is in, it leaves: a listener's queue, the listeners, the wire (by a reset). True: it was listening. Nothing held. */
+bool inet_tcp_withdraw(struct inet_tcp *t);
 void inet_tcp_stop_listening(struct inet_tcp *t);                 /* nothing held */
 
 /* --- inet_tcp_connect.c: nothing held ----------------------------------------------------------------------- */

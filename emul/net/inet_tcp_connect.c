@@ -378,24 +378,9 @@ static void disconnect_locked(struct inet_tcp *t, struct inet_tcp **ret_peer)
 
 int inet_tcp_disconnect(struct inet_tcp *t)
 {
-	struct inet_tcp *peer = NULL, *l;
-	bool on_wire, listening;
+	struct inet_tcp *peer = NULL;
 
-	inet_lock(&t->inet);
-	l = t->state == TCP_SYN_SENT ? t->listener : NULL;
-	if (l)
-		sock_get(&l->inet.sock);
-	on_wire = t->on_wire;
-	listening = t->state == TCP_LISTEN;
-	inet_unlock(&t->inet);
-	if (l) {
-		inet_tcp_leave_pending(t, l);
-		put(l);
-	}
-	if (listening)
-		inet_tcp_stop_listening(t);
-	if (on_wire)
-		inet_tcp_wire_close(t, true);
+	inet_tcp_withdraw(t);
 	inet_lock(&t->inet);
 	disconnect_locked(t, &peer);
 	t->on_wire = false;

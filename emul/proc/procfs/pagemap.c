@@ -8,8 +8,6 @@
 #define WORD sizeof(uint64_t)
 #define WORDS_AT_ONCE 512
 
-struct pagemap { struct file file; struct mm *mm; };
-
 static ssize_t read_words(struct mm *mm, struct uio *to, off_t *pos)
 {
 	uint64_t words[WORDS_AT_ONCE], page = (uint64_t)*pos / WORD, end = USER_END >> PAGE_SHIFT;
@@ -27,7 +25,7 @@ static ssize_t read_words(struct mm *mm, struct uio *to, off_t *pos)
 
 static ssize_t pagemap_read(struct file *f, struct uio *to, off_t *pos)
 {
-	struct mm *mm = container_of(f, struct pagemap, file)->mm;
+	struct mm *mm = container_of(f, struct mm_file, file)->mm;
 	ssize_t done = 0, n;
 
 	if (*pos % (off_t)WORD || uio_left(to) % WORD)
@@ -41,31 +39,13 @@ static ssize_t pagemap_read(struct file *f, struct uio *to, off_t *pos)
 	return done;
 }
 
-static void pagemap_release(struct file *f)
-{
-	struct pagemap *p = container_of(f, struct pagemap, file);
-
-	mm_put(p->mm);
-	file_fini(f);
-	free(p);
-}
-
 static const struct file_ops pagemap_ops = {
-	.name = "pagemap", .read = pagemap_read, .lseek = address_lseek, .release = pagemap_release,
+	.name = "pagemap", .read = pagemap_read, .lseek = mm_file_lseek, .release = mm_file_release,
 };
 
 static int open_pagemap(struct pnode *n, struct fs_ctx *c, unsigned flags, struct file **ret)
 {
-	AUTO(mm) mm = task_get_mm(task_node(n)->task);
-	struct pagemap *p = mm ? calloc(1, sizeof(*p)) : NULL;
-
-	if (!p)
-		return mm ? -ENOMEM : -ESRCH;
-	file_init(&p->file, &pagemap_ops, flags);
-	p->file.seekable = true;
-	p->mm = steal(mm);
-	*ret = &p->file;
-	return 0;
+	return mm_file_open(n, &pagemap_ops, flags, ret);
 }
 
 const struct pnode_ops pagemap_file_ops = {

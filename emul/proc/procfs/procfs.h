@@ -64,7 +64,11 @@ extern const struct pnode_ops fd_dir_ops, fdinfo_dir_ops, net_dir_ops, ns_dir_op
 extern const struct pnode_ops mem_file_ops, pagemap_file_ops;
 void map_name(const struct vma_info *v, char *name, size_t size); /* as maps shows it; empty: none */
 long ioctl_maps(struct pnode *n, unsigned cmd, gva_t arg, const struct ioctl_ctx *c); /* PROCMAP_QUERY */
-off_t address_lseek(struct file *f, off_t off, int whence); /* of files whose positions are addresses */
+/* Files of an address space, whose positions are addresses (mem) or pages (pagemap). */
+struct mm_file { struct file file; struct mm *mm; };
+int mm_file_open(struct pnode *n, const struct file_ops *ops, unsigned flags, struct file **ret);
+void mm_file_release(struct file *f);
+off_t mm_file_lseek(struct file *f, off_t off, int whence);
 
 /* sys.c */
 extern const struct pentry proc_sys_entries[];

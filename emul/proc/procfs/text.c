@@ -159,11 +159,9 @@ int show_mountstats(struct pnode *n, struct fs_ctx *c, struct seq *out)
 
 /* --- mem: the address space as a file ---------------------------------------------------------------- */
 
-struct mem_file { struct file file; struct mm *mm; };
-
 static ssize_t mem_move(struct file *f, struct uio *u, off_t *pos, bool write)
 {
-	struct mem_file *m = container_of(f, struct mem_file, file);
+	struct mm_file *m = container_of(f, struct mm_file, file);
 	char buf[4096];
 	ssize_t total = 0;
 
@@ -195,7 +193,7 @@ static ssize_t mem_write(struct file *f, struct uio *from, off_t *pos)
 	return mem_move(f, from, pos, true);
 }
 
-off_t address_lseek(struct file *f, off_t off, int whence)
+off_t mm_file_lseek(struct file *f, off_t off, int whence)
 {
 	if (whence == SEEK_CUR)
 		off += f->pos;
@@ -204,31 +202,36 @@ off_t address_lseek(struct file *f, off_t off, int whence)
 	return f->pos = off; /* addresses may look negative */
 }
 
-static void mem_release(struct file *f)
+void mm_file_release(struct file *f)
 {
-	struct mem_file *m = container_of(f, struct mem_file, file);
+	struct mm_file *m = container_of(f, struct mm_file, file);
 
 	mm_put(m->mm);
 	file_fini(f);
 	free(m);
 }
 
-static const struct file_ops mem_ops = {
-	.name = "mem", .read = mem_read, .write = mem_write, .lseek = address_lseek, .release = mem_release,
-};
-
-static int open_mem(struct pnode *n, struct fs_ctx *c, unsigned flags, struct file **ret)
+int mm_file_open(struct pnode *n, const struct file_ops *ops, unsigned flags, struct file **ret)
 {
 	AUTO(mm) mm = task_get_mm(task_node(n)->task);
-	struct mem_file *m = mm ? calloc(1, sizeof(*m)) : NULL;
+	struct mm_file *m = mm ? calloc(1, sizeof(*m)) : NULL;
 
 	if (!m)
 		return mm ? -ENOMEM : -ESRCH;
-	file_init(&m->file, &mem_ops, flags);
+	file_init(&m->file, ops, flags);
 	m->file.seekable = true;
 	m->mm = steal(mm);
 	*ret = &m->file;
 	return 0;
+}
+
+static const struct file_ops mem_ops = {
+	.name = "mem", .read = mem_read, .write = mem_write, .lseek = mm_file_lseek, .release = mm_file_release,
+};
+
+static int open_mem(struct pnode *n, struct fs_ctx *c, unsigned flags, struct file **ret)
+{
+	return mm_file_open(n, &mem_ops, flags, ret);
 }
 
 const struct pnode_ops mem_file_ops = {
