@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The thread that answers posted calls (slot.c has the theory). It must not take a processor from a running vCPU: it polls only while
- * there are more processors than threads of vCPUs that use one, in the guest or outside, and only while calls come often enough to pay for it. Otherwise it sleeps on
- * an eventfd, which gates ring through an ioeventfd (an `out` that does not leave the kernel), and which exits that come one upon the
- * other write to. With every processor taken, or on a host with only one, gates leave at once.
+ * there are more processors than threads of vCPUs that use one, in the guest or outside, and only while calls come often enough to pay
+ * for it. Otherwise it sleeps on an eventfd, which gates ring through an ioeventfd (an `out` that does not leave the kernel), and which
+ * exits that come one upon the other write to. With every processor taken, or on a host with only one, gates leave at once.
  */
 /* host syscalls: eventfd2 read write futex sched_getaffinity sched_setaffinity ioctl */
 #include <linux/futex.h>
