@@ -117,6 +117,11 @@ void mm_drop_truncated(struct mm *mm);
 int copy_from_guest(struct mm *mm, void *dst, gva_t src, size_t len);
 int copy_to_guest(struct mm *mm, gva_t dst, const void *src, size_t len);
 int clear_guest(struct mm *mm, gva_t dst, size_t len);
+/*
+ * copy_struct_from_user(): an extensible structure. size < known: the rest is zero; size > known: the
+ * rest must be zero. -E2BIG, -EFAULT. The caller has checked the least size.
+ */
+int copy_extensible(struct mm *mm, void *dst, size_t known, gva_t src, size_t size);
 /* Copies a NUL-terminated string, at most size bytes with its NUL. Its length, -EFAULT, or -ENAMETOOLONG if no NUL came. */
 ssize_t copy_string_from_guest(struct mm *mm, char *dst, gva_t src, size_t size);
 /* Access that ignores protection as ptrace and /proc/PID/mem do (COW is broken, read-only is written). Bytes moved. */

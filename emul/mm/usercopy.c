@@ -252,6 +252,37 @@ int clear_guest(struct mm *mm, gva_t dst, size_t len)
 	return guest_zero(&mm->gm, dst, len) == len ? 0 : -EFAULT;
 }
 
+static int check_zero(struct mm *mm, gva_t src, size_t len)
+{
+	char buf[256];
+
+	for (size_t n; len; src += n, len -= n) {
+		n = MIN(len, sizeof(buf));
+		if (copy_from_guest(mm, buf, src, n) < 0)
+			return -EFAULT;
+		for (size_t i = 0; i < n; i++)
+			if (buf[i])
+				return -E2BIG;
+	}
+	return 0;
+}
+
+int copy_extensible(struct mm *mm, void *dst, size_t known, gva_t src, size_t size)
+{
+	size_t n = MIN(size, known);
+
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	if (size > known) {
+		int r = check_zero(mm, src + known, size - known);
+
+		if (r < 0)
+			return r;
+	}
+	memset((char *)dst + n, 0, known - n);
+	return copy_from_guest(mm, dst, src, n);
+}
+
 struct string_copy { char *dst; bool found; size_t len; };
 
 static size_t piece_string(void *hva, size_t len, size_t done, bool window, void *ctx)

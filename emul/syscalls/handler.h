@@ -51,11 +51,6 @@ int unshare_fds(struct task *t, unsigned up_to);
 
 /* --- memory ---------------------------------------------------------------------------------------- */
 static inline bool range_ok(gva_t base, size_t len) { return len <= USER_END && base <= USER_END - len; }
-/*
- * copy_struct_from_user(): an extensible structure. size < known: the rest is zero; size > known: the
- * rest must be zero. -E2BIG, -EFAULT. The caller has checked the least size.
- */
-int copy_extensible(struct mm *mm, void *dst, size_t known, gva_t src, size_t size);
 
 /* --- times ------------------------------------------------------------------------------------------- */
 static inline bool timespec_ok(const struct timespec *ts)

@@ -93,27 +93,13 @@ static int answer(struct mm *target, struct mm *mm, struct query *q)
 	return r;
 }
 
-/* copy_struct_from_user(): what is longer must be zero. */
 static int read_query(struct mm *mm, gva_t at, struct query *q, uint64_t *ret_size)
 {
-	uint8_t rest[PAGE_SIZE];
-	uint64_t size;
-
-	if (guest_read(mm, &size, at) < 0)
+	if (guest_read(mm, ret_size, at) < 0)
 		return -EFAULT;
-	if (size > PAGE_SIZE)
+	if (*ret_size > PAGE_SIZE)
 		return -E2BIG;
-	if (size < LEAST)
-		return -EINVAL;
-	if (copy_from_guest(mm, rest, at, size) < 0)
-		return -EFAULT;
-	for (size_t i = sizeof(*q); i < size; i++)
-		if (rest[i])
-			return -E2BIG;
-	memset(q, 0, sizeof(*q));
-	memcpy(q, rest, MIN(size, sizeof(*q)));
-	*ret_size = size;
-	return 0;
+	return *ret_size < LEAST ? -EINVAL : copy_extensible(mm, q, sizeof(*q), at, *ret_size);
 }
 
 long ioctl_maps(struct pnode *n, unsigned cmd, gva_t arg, const struct ioctl_ctx *c)
