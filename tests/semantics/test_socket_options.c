@@ -168,7 +168,7 @@ static void streams_tell_when(void **state)
 
 	tcp_pair(sv);
 	set_option(sv[1], SO_TIMESTAMPNS, 1);
-	for (int i = 0; i < 50 && !seen; i++) { /* natively the first ones may come unstamped */
+	for (int i = 0; i < 1000 && !seen; i++) { /* natively the first ones may come unstamped */
 		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c) };
 
 		clock_gettime(CLOCK_REALTIME, &before);
