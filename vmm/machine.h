@@ -92,6 +92,7 @@ int memory_init(struct machine *m);
 int memory_add_slot(struct machine *m, gpa_t gpa, void *hva, size_t size, uint32_t flags); /* memory_lock held */
 int memory_grow(struct platform *p, size_t size, gpa_t *ret_gpa, void **ret_hva);
 int memory_populate(struct platform *p, gpa_t gpa, size_t len);
+void memory_huge(struct platform *p, gpa_t gpa, size_t len, bool huge);
 void memory_discard(struct platform *p, gpa_t gpa, size_t len);
 int memory_window_map(struct platform *p, int fd, off_t off, size_t len, int prot, gpa_t *ret_gpa, void **ret_hva);
 void memory_window_unmap(struct platform *p, gpa_t gpa, size_t len);

@@ -129,6 +129,11 @@ int memory_populate(struct platform *p, gpa_t gpa, size_t len)
 	return r == -EINVAL ? 0 : (int)r; /* before Linux 5.14 pages come one by one */
 }
 
+void memory_huge(struct platform *p, gpa_t gpa, size_t len, bool huge)
+{
+	madvise(gpa_hva(machine_of(p), gpa), len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 void memory_discard(struct platform *p, gpa_t gpa, size_t len)
 {
 	madvise(gpa_hva(machine_of(p), gpa), len, MADV_DONTNEED);

@@ -16,6 +16,7 @@
 		.name = text,                       \
 		.mem_grow = memory_grow,            \
 		.mem_populate = memory_populate,    \
+		.mem_huge = memory_huge,            \
 		.mem_discard = memory_discard,      \
 		.window_map = memory_window_map,    \
 		.window_unmap = memory_window_unmap, \

@@ -111,6 +111,8 @@ struct platform_ops {
 	int (*mem_grow)(struct platform *p, size_t size, gpa_t *ret_gpa, void **ret_hva);
 	/* Makes the host back [gpa, gpa+len) now, in one go (MADV_POPULATE_WRITE). Contents unchanged. */
 	int (*mem_populate)(struct platform *p, gpa_t gpa, size_t len);
+	/* Which pages the host shall put behind the range when it is next populated: large ones (as at first) or small ones. */
+	void (*mem_huge)(struct platform *p, gpa_t gpa, size_t len, bool huge);
 	/* Gives the host memory behind unused frames back; they read as zero afterwards. */
 	void (*mem_discard)(struct platform *p, gpa_t gpa, size_t len);
 	/* Maps [off, off+len) of a host file, MAP_SHARED, as guest physical memory (page multiples); prot is the most

@@ -54,7 +54,7 @@ static bool huge_wanted(struct vma *v, gva_t page)
 		return true;
 	if ((base > v->start && present(mm, base - 1)) || (base + HUGE_SIZE < v->end && present(mm, base + HUGE_SIZE)))
 		return true;
-	if (mm->lone_huge >= LONE_HUGE_MAX)
+	if (mm->lone_huge >= LONE_HUGE_MAX || !pool_huge_cheap(mm_pool(mm)))
 		return false;
 	mm->lone_huge++;
 	return true;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h> /* host syscalls: mmap munmap */
+#include <time.h>     /* host syscalls: clock_gettime */
 
 #include "emul/base/err.h"
 #include "emul/base/log.h"
@@ -17,6 +18,10 @@
 #define CHUNK_MAX ((uint64_t)1 << 30)
 #define IDLE_KEEP ((uint64_t)64 << 20) /* warm memory kept at least */
 #define SCAN_BLOCKS 4                  /* partial blocks looked at for a long run */
+#define HUGE_DEAR_NS 1500000           /* a large page costs so much more than small ones (and their translations) would */
+#define SMALL_FIRST 1                  /* blocks of small pages in the beginning: programs that need little get little */
+#define SMALL_BLOCKS 64                /* and after a large page was dear */
+#define POPULATE_UNIT 16u              /* small pages made present together */
 
 static inline bool bit(const uint64_t *w, unsigned i)
 {
@@ -45,6 +50,7 @@ int pool_init(struct pool *pool, struct platform *p, uint64_t limit)
 	memset(pool, 0, sizeof(*pool));
 	pool->map = map;
 	pool->p = p;
+	pool->small_left = SMALL_FIRST;
 	pool->limit = MAX((limit + HUGE_SIZE - 1) & HUGE_MASK, HUGE_SIZE);
 	mutex_init(&pool->lock);
 	list_init(&pool->fresh);
@@ -132,7 +138,55 @@ static int grow(struct pool *pool)
 	return r;
 }
 
-/* A wholly free block with host memory behind it, off its list; NULL: none. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Gives a fresh block its first memory: a large page, or leave to take small ones one by one. */
+static int back_block(struct pool *pool, struct block *b)
+{
+	uint64_t t;
+
+	if (pool->small_left) {
+		pool->small_left--;
+		b->small = true;
+		pool->p->ops->mem_huge(pool->p, b->gpa, HUGE_SIZE, false);
+		return 0;
+	}
+	t = cpu_ns();
+	if (pool->p->ops->mem_populate(pool->p, b->gpa, HUGE_SIZE) < 0)
+		return -ENOMEM;
+	bits_set(b->there, 0, BLOCK_FRAMES);
+	if (cpu_ns() - t > HUGE_DEAR_NS)
+		pool->small_left = SMALL_BLOCKS;
+	return 0;
+}
+
+static void unback_block(struct pool *pool, struct block *b)
+{
+	pool->p->ops->mem_discard(pool->p, b->gpa, HUGE_SIZE);
+	if (b->small)
+		pool->p->ops->mem_huge(pool->p, b->gpa, HUGE_SIZE, true);
+	b->small = false;
+	bits_clear(b->there, 0, BLOCK_FRAMES);
+	bits_set(b->zero, 0, BLOCK_FRAMES);
+}
+
+bool pool_huge_cheap(struct pool *pool)
+{
+	bool r;
+
+	mutex_lock(&pool->lock);
+	r = pool->small_left == 0 || (!list_empty(&pool->idle) && !list_first(&pool->idle, struct block, node)->small);
+	mutex_unlock(&pool->lock);
+	return r;
+}
+
+/* A wholly free block, off its list; NULL: none. */
 static struct block *take_block(struct pool *pool)
 {
 	struct block *b;
@@ -146,11 +200,34 @@ static struct block *take_block(struct pool *pool)
 	if (list_empty(&pool->fresh) && grow(pool) < 0)
 		return NULL;
 	b = list_first(&pool->fresh, struct block, node);
-	if (pool->p->ops->mem_populate(pool->p, b->gpa, HUGE_SIZE) < 0)
+	if (back_block(pool, b) < 0)
 		return NULL;
-	b->populated = true;
 	list_del(&b->node);
 	return b;
+}
+
+/* The first of the frames [at, end) without host memory; end: there is none. */
+static unsigned first_absent(const struct block *b, unsigned at, unsigned end)
+{
+	if (!b->small)
+		return end;
+	while (at < end && bit(b->there, at))
+		at++;
+	return at;
+}
+
+/* Makes host memory present behind frames that the caller has just taken; without the lock, since it takes long. */
+static int populate(struct pool *pool, struct block *b, unsigned from, unsigned to)
+{
+	from &= ~(POPULATE_UNIT - 1);
+	to = (to + POPULATE_UNIT - 1) & ~(POPULATE_UNIT - 1);
+
+	if (pool->p->ops->mem_populate(pool->p, b->gpa + ((gpa_t)from << PAGE_SHIFT), (size_t)(to - from) << PAGE_SHIFT) < 0)
+		return -ENOMEM;
+	mutex_lock(&pool->lock);
+	bits_set(b->there, from, to - from);
+	mutex_unlock(&pool->lock);
+	return 0;
 }
 
 /* --- giving out --------------------------------------------------------------------------------- */
@@ -241,24 +318,38 @@ static void clear_frames(struct pool *pool, struct block *b, unsigned at, unsign
 	}
 }
 
+static void free_run(struct pool *pool, struct block *b, unsigned at, unsigned n);
+
+/* Makes frames that were just taken usable; if that fails, they are free again. absent: the first without host memory. */
+static int ready_frames(struct pool *pool, struct block *b, unsigned at, unsigned n, unsigned absent, bool zero, gpa_t *ret_gpa)
+{
+	if (absent < at + n && populate(pool, b, absent, at + n) < 0) {
+		free_run(pool, b, at, n);
+		return -ENOMEM;
+	}
+	if (zero)
+		clear_frames(pool, b, at, n);
+	*ret_gpa = b->gpa + ((gpa_t)at << PAGE_SHIFT);
+	return (int)n;
+}
+
 int frame_alloc(struct pool *pool, enum frame_kind kind, unsigned want, bool zero, gpa_t *ret_gpa)
 {
 	unsigned at = 0, n = 0;
 
 	for (int tries = 0; tries < 3; tries++) {
 		struct block *b;
+		unsigned absent = 0;
 
 		mutex_lock(&pool->lock);
 		b = find_block(pool, MIN(want, BLOCK_FRAMES), &at, &n);
-		if (b)
-			take_frames(pool, b, at, n, kind);
-		mutex_unlock(&pool->lock);
 		if (b) {
-			if (zero)
-				clear_frames(pool, b, at, n);
-			*ret_gpa = b->gpa + ((gpa_t)at << PAGE_SHIFT);
-			return (int)n;
+			take_frames(pool, b, at, n, kind);
+			absent = first_absent(b, at, at + n);
 		}
+		mutex_unlock(&pool->lock);
+		if (b)
+			return ready_frames(pool, b, at, n, absent, zero, ret_gpa);
 		if (!pool->reclaim || !pool->reclaim(pool, MAX(want, 64u)))
 			break;
 	}
@@ -268,18 +359,20 @@ int frame_alloc(struct pool *pool, enum frame_kind kind, unsigned want, bool zer
 int frame_alloc_huge(struct pool *pool, enum frame_kind kind, bool zero, gpa_t *ret_gpa)
 {
 	struct block *b;
+	unsigned absent = 0;
+	int r;
 
 	mutex_lock(&pool->lock);
 	b = take_block(pool);
-	if (b)
+	if (b) {
 		take_frames(pool, b, 0, BLOCK_FRAMES, kind);
+		absent = first_absent(b, 0, BLOCK_FRAMES);
+	}
 	mutex_unlock(&pool->lock);
 	if (!b)
 		return -ENOMEM;
-	if (zero)
-		clear_frames(pool, b, 0, BLOCK_FRAMES);
-	*ret_gpa = b->gpa;
-	return 0;
+	r = ready_frames(pool, b, 0, BLOCK_FRAMES, absent, zero, ret_gpa);
+	return r < 0 ? r : 0;
 }
 
 /* --- taking back -------------------------------------------------------------------------------- */
@@ -294,9 +387,7 @@ static void trim(struct pool *pool)
 
 		list_del(&b->node);
 		pool->nr_idle--;
-		pool->p->ops->mem_discard(pool->p, b->gpa, HUGE_SIZE);
-		b->populated = false;
-		memset(b->zero, 0xff, sizeof(b->zero));
+		unback_block(pool, b);
 		list_add(&pool->fresh, &b->node);
 	}
 }

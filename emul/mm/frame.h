@@ -6,7 +6,10 @@
  * vDSO) may be passed to frame_get() and frame_put(): nothing happens.
  *
  * Contents: a freed frame keeps them and is cleared when it is given out again, if the caller needs zeroes.
- * Host memory behind a block is made present before its first frame is given out, and returned when much is idle.
+ * Host memory behind a frame is made present before the frame is given out, and returned when much is idle. It comes in pages of
+ * 2 MiB where the host has them cheaply. A host that is a virtual machine itself may have given its free memory back: then a large
+ * page costs its hypervisor as many faults as it has small ones, 14 us each against 2 us for a small page that was in use
+ * lately (docs/host-kvm.md). So the time that a large page takes decides about the next ones.
  */
 #ifndef EMUL_MM_FRAME_H
 #define EMUL_MM_FRAME_H
@@ -34,7 +37,8 @@ struct block {
 	/* pool->lock: */
 	struct list node; /* fresh, idle or partial; empty: wholly in use */
 	unsigned nr_free;
-	bool populated;
+	bool small;                 /* of the host's small pages, which come as frames are given out */
+	uint64_t there[BLOCK_WORDS]; /* bit: host memory is behind it */
 	uint64_t free[BLOCK_WORDS]; /* bit: frame is free */
 	uint64_t zero[BLOCK_WORDS]; /* bit: free frame is known to be zero */
 };
@@ -60,6 +64,7 @@ struct pool {
 	struct list idle;    /* free blocks with host memory */
 	struct list partial; /* some frames in use */
 	uint64_t nr_idle;
+	unsigned small_left; /* blocks still to be made of small pages, before a large one is tried */
 };
 
 int pool_init(struct pool *pool, struct platform *p, uint64_t limit);
@@ -67,6 +72,8 @@ void pool_fini(struct pool *pool);
 uint64_t pool_used(struct pool *pool); /* bytes */
 /* Is there so much left that memory may be spent for speed? */
 bool pool_plenty(struct pool *pool);
+/* Is a block of 2 MiB to be had at about the price of a few frames? */
+bool pool_huge_cheap(struct pool *pool);
 
 /*
  * Up to `want` frames in one run, each with one reference; zeroed if asked. The number (> 0) or -ENOMEM.

@@ -136,7 +136,7 @@ static int fill_huge(struct cached *c, uint64_t idx)
 	struct pool *pool = memobj_pool(&c->obj);
 	gpa_t gpa;
 
-	if (c->version.size >> PAGE_SHIFT < first + BLOCK_FRAMES || !pool_plenty(pool))
+	if (c->version.size >> PAGE_SHIFT < first + BLOCK_FRAMES || !pool_plenty(pool) || !pool_huge_cheap(pool))
 		return -ENOMEM;
 	if (pagetree_next(&c->pages, first, &found, &gpa) && found < first + BLOCK_FRAMES)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "emul/base/err.h"
 #include "emul/base/list.h"
@@ -145,10 +146,36 @@ static char *frames_hva(struct fake *f, gpa_t gpa, size_t len)
 	return hva;
 }
 
+static void burn(unsigned ns)
+{
+	struct timespec a, b;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+	do {
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+	} while ((uint64_t)(b.tv_sec - a.tv_sec) * 1000000000 + (uint64_t)b.tv_nsec - (uint64_t)a.tv_nsec < ns);
+}
+
 static int mem_populate(struct platform *p, gpa_t gpa, size_t len)
 {
-	frames_hva(fake_of(p), gpa, len); /* memory comes with the first touch */
+	struct fake *f = fake_of(p);
+
+	frames_hva(f, gpa, len); /* memory comes with the first touch */
+	if (!spend(&f->budget.mem_populate))
+		return -ENOMEM;
+	if (len == HUGE_SIZE)
+		burn(f->counts.huge_ns);
+	f->counts.populated += len;
 	return 0;
+}
+
+static void mem_huge(struct platform *p, gpa_t gpa, size_t len, bool huge)
+{
+	struct fake *f = fake_of(p);
+
+	frames_hva(f, gpa, len); /* which pages is all the same here */
+	DEMAND(len == HUGE_SIZE && (!huge || f->counts.small));
+	f->counts.small += huge ? -1u : 1;
 }
 
 static void mem_discard(struct platform *p, gpa_t gpa, size_t len)
@@ -387,6 +414,7 @@ static const struct platform_ops fake_ops = {
 	.name = "fake",
 	.mem_grow = mem_grow,
 	.mem_populate = mem_populate,
+	.mem_huge = mem_huge,
 	.mem_discard = mem_discard,
 	.window_map = window_map,
 	.window_unmap = window_unmap,
@@ -419,7 +447,7 @@ struct platform *fake_platform_new(void)
 	f->p.xstate_size = XSTATE_SIZE;
 	f->p.xfeatures = 3; /* x87, SSE */
 	f->p.vdso = (struct vdso_image){ VDSO_GPA, .vvar_len = PAGE_SIZE, .vdso_len = PAGE_SIZE, .vdso = vdso + PAGE_SIZE };
-	f->budget = (struct fake_budget){ -1, -1, -1, -1, -1 };
+	f->budget = (struct fake_budget){ -1, -1, -1, -1, -1, -1 };
 	f->next_frames = FRAMES_GPA;
 	f->next_window = WINDOWS_GPA;
 	mutex_init(&f->lock);

@@ -20,9 +20,14 @@
  * fails as if a 2 MiB leaf at the end of the range could not be split: only calls that change the last entry count,
  * and the entries before it are changed all the same.
  */
-struct fake_budget { _Atomic int mem_grow, window_map, as_new, as_map, as_protect; };
+struct fake_budget { _Atomic int mem_grow, mem_populate, window_map, as_new, as_map, as_protect; };
 
-struct fake_counts { _Atomic unsigned windows, aspaces, leaves; }; /* alive now */
+struct fake_counts {
+	_Atomic unsigned windows, aspaces, leaves; /* alive now */
+	_Atomic unsigned small;                    /* blocks of 2 MiB that shall be of small pages */
+	_Atomic uint64_t populated;                /* bytes, in all calls */
+	_Atomic unsigned huge_ns;                  /* what populating a block of one large page costs: set by the test */
+};
 
 /* With a vDSO of one page of data and one of text. Aborts if the host has no memory. */
 struct platform *fake_platform_new(void);
