@@ -5,6 +5,7 @@
  * what would sleep, comes out of the guest and is done on the task's own thread.
  */
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -12,8 +13,8 @@
 #include "emul/syscalls/handler.h"
 #include "emul/syscalls/stats.h"
 
-/* READS, WRITES, CLOSES: if the file behind argument 0 permits. MAPS, ADVISES: what does not fill the pages in advance. */
-enum how { NO, ALWAYS, READS, WRITES, CLOSES, MAPS, ADVISES };
+/* READS, WRITES, CLOSES: if the file behind argument 0 permits. MAPS, ADVISES: what does not fill the pages in advance. ASKS: ioctls that ask. */
+enum how { NO, ALWAYS, READS, WRITES, CLOSES, MAPS, ADVISES, ASKS };
 
 static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_read] = READS, [SYS_pread64] = READS, [SYS_readv] = READS, [SYS_preadv] = READS, [SYS_preadv2] = READS,
@@ -36,7 +37,7 @@ static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_getsockopt] = ALWAYS, [SYS_setsockopt] = ALWAYS,
 	[SYS_recvfrom] = READS, [SYS_recvmsg] = READS, [SYS_sendto] = WRITES, [SYS_sendmsg] = WRITES,
 	[SYS_timerfd_settime] = ALWAYS, [SYS_timerfd_gettime] = ALWAYS,
-	[SYS_mmap] = MAPS, [SYS_mprotect] = ALWAYS, [SYS_munmap] = ALWAYS, [SYS_madvise] = ADVISES, [SYS_brk] = ALWAYS,
+	[SYS_ioctl] = ASKS, [SYS_mmap] = MAPS, [SYS_mprotect] = ALWAYS, [SYS_munmap] = ALWAYS, [SYS_madvise] = ADVISES, [SYS_brk] = ALWAYS,
 	[SYS_sigaltstack] = ALWAYS, [SYS_set_robust_list] = ALWAYS, [SYS_set_tid_address] = ALWAYS,
 };
 
@@ -48,7 +49,7 @@ static const unsigned short worth_ringing[] = {
 	SYS_open, SYS_openat, SYS_close, SYS_lseek, SYS_fcntl, SYS_stat, SYS_lstat, SYS_fstat, SYS_newfstatat, SYS_access, SYS_faccessat,
 	SYS_readlink, SYS_getdents64, SYS_getcwd, SYS_pread64, SYS_pwrite64, SYS_write, SYS_rt_sigprocmask, SYS_rt_sigaction,
 	SYS_getrandom, SYS_uname, SYS_getrusage, SYS_epoll_ctl, SYS_kill, SYS_tgkill, SYS_mmap, SYS_munmap, SYS_mprotect,
-	SYS_madvise, SYS_brk, SYS_sigaltstack,
+	SYS_madvise, SYS_brk, SYS_sigaltstack, SYS_ioctl,
 };
 
 /* Sleeping comes before any effect, or not at all. */
@@ -68,6 +69,12 @@ static bool close_permits(struct task *t, int fd)
 	return !f || !f->ops->close_waits || !f->ops->close_waits(f);
 }
 
+/* Is it a terminal, how large is it, is there something: asked of every file that a program opens by stdio or Python. */
+static bool ioctl_asks(unsigned cmd)
+{
+	return cmd == TCGETS || cmd == TIOCGWINSZ || cmd == FIONREAD || cmd == FIONBIO || cmd == FIOCLEX || cmd == FIONCLEX;
+}
+
 static bool permitted(struct task *t, uint64_t nr, const struct sysargs *a)
 {
 	if (nr >= SYSCALL_MAX)
@@ -81,6 +88,7 @@ static bool permitted(struct task *t, uint64_t nr, const struct sysargs *a)
 	case CLOSES: return close_permits(t, arg_int(a, 0));
 	case MAPS: return (arg_int(a, 3) & MAP_TYPE) == MAP_PRIVATE && !(arg_int(a, 3) & (MAP_POPULATE | MAP_LOCKED));
 	case ADVISES: return arg_int(a, 2) != MADV_POPULATE_READ && arg_int(a, 2) != MADV_POPULATE_WRITE;
+	case ASKS: return ioctl_asks(arg_uint(a, 1));
 	default: return false;
 	}
 }
