@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Control messages: reading what a send brought, building what a receive gives. net/core/scm.c, put_cmsg(). */
+#include <linux/capability.h>
 #include <linux/net_tstamp.h>
 #include <string.h>
 #include <sys/time.h>
@@ -28,6 +29,42 @@ const struct cmsghdr *sock_cmsg_next(const struct sock_msg *m, const struct cmsg
 		return c;
 	*ret_err = -EINVAL;
 	return NULL;
+}
+
+#ifndef SCM_TXTIME
+#define SCM_TXTIME SO_TXTIME
+#endif
+
+static bool may_mark(void)
+{
+	struct task *t = task_current();
+
+	return t && (cred_capable(t->fsc.cred, CAP_NET_RAW) || cred_capable(t->fsc.cred, CAP_NET_ADMIN));
+}
+
+/* Times to send at are taken and not kept, as Linux's default queue (pfifo_fast) does. */
+int sock_cmsg_common(struct sock *s, const struct cmsghdr *c, uint32_t *mark)
+{
+	int val;
+
+	switch (c->cmsg_type) {
+	case SCM_RIGHTS: /* meant for AF_UNIX: no error elsewhere */
+	case SCM_CREDENTIALS: return 0;
+	case SO_MARK:
+		if (!may_mark())
+			return -EPERM;
+		if (sock_cmsg_datalen(c) != sizeof(*mark))
+			return -EINVAL;
+		memcpy(mark, CMSG_DATA(c), sizeof(*mark));
+		return 0;
+	case SO_PRIORITY:
+		if (sock_cmsg_datalen(c) != sizeof(val))
+			return -EINVAL;
+		memcpy(&val, CMSG_DATA(c), sizeof(val));
+		return (val < 0 || val > 6) && !may_mark() ? -EPERM : 0;
+	case SCM_TXTIME: return s->opt.txtime && sock_cmsg_datalen(c) == sizeof(uint64_t) ? 0 : -EINVAL;
+	default: return -EINVAL;
+	}
 }
 
 /* --- to the receiver ------------------------------------------------------------------------------------------- */
@@ -79,6 +116,12 @@ void sock_put_time(struct sock *s, int64_t stamp, struct sock_msg *m)
 		sock_put_cmsg(m, SOL_SOCKET, s->opt.timestamp_new ? 64 : SO_TIMESTAMPNS, &ts, sizeof(ts));
 	else
 		sock_put_cmsg(m, SOL_SOCKET, s->opt.timestamp_new ? 63 : SO_TIMESTAMP, &tv, sizeof(tv));
+}
+
+void sock_put_mark(struct sock *s, uint32_t mark, struct sock_msg *m)
+{
+	if (m->ctl && s->opt.rcvmark)
+		sock_put_cmsg(m, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
 }
 
 /* Reserves descriptors for the first n files. How many could be had. */

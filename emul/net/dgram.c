@@ -106,6 +106,15 @@ void dgram_deliver(struct dgram_sock *d, struct dgram *g)
 	free(g);
 }
 
+void dgram_drop(struct dgram_sock *d, struct dgram *g)
+{
+	inet_lock(&d->inet);
+	d->drops++;
+	count_udp(d, g, MIB_UDP_IN_ERRORS);
+	inet_unlock(&d->inet);
+	free(g);
+}
+
 /* --- receiving ------------------------------------------------------------------------------------------------------- */
 
 static void put_cmsgs4(struct dgram_sock *d, const struct dgram *g, struct sock_msg *m)
@@ -173,6 +182,7 @@ static void put_cmsgs(struct dgram_sock *d, const struct dgram *g, struct sock_m
 	sock_put_time(&d->inet.sock, g->stamp, m);
 	if (d->inet.sock.opt.rxq_ovfl && drops)
 		sock_put_cmsg(m, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));
+	sock_put_mark(&d->inet.sock, g->mark, m);
 	if (d->gro && g->segment) {
 		int segment = (int)g->segment;
 
@@ -181,8 +191,28 @@ static void put_cmsgs(struct dgram_sock *d, const struct dgram *g, struct sock_m
 	dgram_put_ip(d, g, m);
 }
 
-/* The first datagram, taken out unless peek; NULL: *ret_err says why (0: end of file). Locked. */
-static struct dgram *take(struct dgram_sock *d, bool peek, const struct sock_wait *w, int *ret_err)
+/* The first datagram; a peek with an offset: the first that it does not cover, *off is what is left of it. __skb_try_recv_from_queue(). */
+static struct dgram *pick(struct dgram_sock *d, bool peek, size_t *off)
+{
+	struct sock *s = &d->inet.sock;
+	int at = s->ops->has_peek_off && peek ? s->opt.peek_off : -1;
+	struct dgram *g;
+
+	*off = (size_t)MAX(at, 0);
+	list_for_each(g, &d->rq, node) {
+		size_t len = g->len - g->skip;
+
+		if (at < 0 || *off < len || (!*off && !g->peeked)) {
+			g->peeked |= peek && !len;
+			return g;
+		}
+		*off -= len;
+	}
+	return NULL;
+}
+
+/* The same, taken out unless peek; NULL: *ret_err says why (0: end of file). Locked. */
+static struct dgram *take(struct dgram_sock *d, bool peek, const struct sock_wait *w, size_t *off, int *ret_err)
 {
 	struct sock *s = &d->inet.sock;
 	struct dgram *g;
@@ -191,7 +221,8 @@ static struct dgram *take(struct dgram_sock *d, bool peek, const struct sock_wai
 		*ret_err = sock_take_error(s);
 		if (*ret_err < 0)
 			return NULL;
-		if (!list_empty(&d->rq))
+		g = pick(d, peek, off);
+		if (g)
 			break;
 		if (s->shutdown & SOCK_SHUT_RD) {
 			*ret_err = 0;
@@ -201,7 +232,6 @@ static struct dgram *take(struct dgram_sock *d, bool peek, const struct sock_wai
 		if (*ret_err < 0)
 			return NULL;
 	}
-	g = list_first(&d->rq, struct dgram, node);
 	if (peek) {
 		g = dgram_copy(g);
 		if (!g)
@@ -213,12 +243,23 @@ static struct dgram *take(struct dgram_sock *d, bool peek, const struct sock_wai
 	return g;
 }
 
+static void move_peek_offset(struct dgram_sock *d, ssize_t by)
+{
+	_Atomic int *off = &d->inet.sock.opt.peek_off;
+
+	inet_lock(&d->inet);
+	if (*off >= 0)
+		*off = (int)MAX(*off + by, (ssize_t)0);
+	inet_unlock(&d->inet);
+}
+
 ssize_t dgram_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 {
 	struct dgram_sock *d = dgram_of(s);
 	struct sock_wait w = sock_wait_rd(s, m->flags & MSG_DONTWAIT);
 	struct dgram *g;
-	size_t len, n;
+	size_t len, room, n, off = 0;
+	bool peek = m->flags & MSG_PEEK;
 	ssize_t r;
 	int err;
 
@@ -230,26 +271,30 @@ ssize_t dgram_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	inet_lock(&d->inet);
-	g = take(d, m->flags & MSG_PEEK, &w, &err);
+	g = take(d, peek, &w, &off, &err);
 	inet_unlock(&d->inet);
 	if (!g)
 		return err;
-	if (!(m->flags & MSG_PEEK))
+	if (!peek)
 		count_udp(d, g, MIB_UDP_IN);
 	len = g->len - g->skip;
-	n = MIN(uio_left(m->data), len);
-	r = n ? uio_copy_out(m->data, g->data + g->skip, n) : 0;
+	room = uio_left(m->data);
+	n = MIN(room, len - off);
+	r = n ? uio_copy_out(m->data, g->data + g->skip + off, n) : 0;
 	if (r < 0) {
 		free(g);
 		return r; /* as Linux: the datagram is lost */
 	}
-	if (n < len)
+	if (room <= len - off && room < len) /* udp_recvmsg(): also if it was just enough for what an offset left */
 		m->ret_flags |= MSG_TRUNC;
 	if (m->addr)
 		m->addr->len = (int)addr_write(s->family, &g->from, &m->addr->ss);
 	put_cmsgs(d, g, m);
 	free(g);
-	return m->flags & MSG_TRUNC ? (ssize_t)len : r;
+	r = m->flags & MSG_TRUNC ? (ssize_t)len : r;
+	if (d->inet.sock.ops->has_peek_off && d->inet.sock.opt.peek_off >= 0)
+		move_peek_offset(d, peek ? r : -r);
+	return r;
 }
 
 /* datagram_poll() */
@@ -293,6 +338,15 @@ int dgram_getname(struct sock *s, bool peer, struct sock_addr *ret)
 	connected = d->connected;
 	inet_unlock(&d->inet);
 	return peer && !connected ? -ENOTCONN : inet_getname(s, peer, ret);
+}
+
+void dgram_memory(struct sock *s, struct sock_memory *ret)
+{
+	struct dgram_sock *d = dgram_of(s);
+
+	inet_lock(&d->inet);
+	*ret = (struct sock_memory){ .rmem = d->rq_bytes, .drops = d->drops };
+	inet_unlock(&d->inet);
 }
 
 long dgram_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c)
@@ -462,7 +516,7 @@ static int apply_udp_cmsg(const struct cmsghdr *c, struct dgram_target *t)
 }
 
 /* One control message of a send. *src and *ifindex: as PKTINFO says. ip_cmsg_send(), ip6_datagram_send_ctl(). */
-static int apply_cmsg(const struct cmsghdr *c, struct dgram_target *t, struct in6_addr *src, int *ifindex)
+static int apply_cmsg(struct sock *s, const struct cmsghdr *c, struct dgram_target *t, struct in6_addr *src, int *ifindex)
 {
 	struct in_pktinfo pi;
 	struct in6_pktinfo pi6;
@@ -498,9 +552,9 @@ static int apply_cmsg(const struct cmsghdr *c, struct dgram_target *t, struct in
 		r = sock_cmsg_datalen(c) == sizeof(int) ? read_int(c, to) : -EINVAL;
 		return r < 0 ? r : *to < -1 || *to > 255 ? -EINVAL : 0;
 	}
-	if (c->cmsg_level == SOL_SOCKET && (c->cmsg_type == SCM_RIGHTS || c->cmsg_type == SCM_CREDENTIALS))
-		return 0;
-	return c->cmsg_level == SOL_SOCKET || c->cmsg_level == SOL_IP || c->cmsg_level == SOL_IPV6 ? -EINVAL : 0;
+	if (c->cmsg_level == SOL_SOCKET)
+		return sock_cmsg_common(s, c, &t->mark);
+	return c->cmsg_level == SOL_IP || c->cmsg_level == SOL_IPV6 ? -EINVAL : 0;
 }
 
 static void source_of_group(struct inet_sock *i, struct dgram_target *t)
@@ -551,7 +605,8 @@ static int target_locked(struct dgram_sock *d, const struct sock_msg *m, bool ne
 	struct in6_addr src = addr_any6;
 	int r, bad = 0, ifindex = 0;
 
-	*t = (struct dgram_target){ .tos = -1, .ttl = -1, .segment = need_port ? d->segment : 0 };
+	*t = (struct dgram_target){ .tos = -1, .ttl = -1, .segment = need_port ? d->segment : 0,
+				     .mark = (uint32_t)i->sock.opt.mark };
 	r = destination(d, m->addr, need_port, &t->to);
 	if (r < 0)
 		return r;
@@ -559,7 +614,7 @@ static int target_locked(struct dgram_sock *d, const struct sock_msg *m, bool ne
 		if (need_port && c->cmsg_level == SOL_UDP)
 			r = apply_udp_cmsg(c, t);
 		else
-			r = apply_cmsg(c, t, &src, &ifindex);
+			r = apply_cmsg(&i->sock, c, t, &src, &ifindex);
 		if (r < 0)
 			return r;
 	}
@@ -642,6 +697,7 @@ int dgram_send_begin(struct dgram_sock *d, const struct sock_msg *m, bool ports,
 	g->ifindex = t->ifindex;
 	g->tos = t->tos;
 	g->ttl = t->ttl;
+	g->mark = t->mark;
 	*ret = g;
 	return 0;
 }

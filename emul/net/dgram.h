@@ -13,9 +13,11 @@ struct dgram {
 	struct endpoint from, to;
 	int ifindex;
 	int tos, ttl;
+	uint32_t mark;  /* the sender's SO_MARK, if it is of this instance */
 	int64_t stamp; /* ns of CLOCK_REALTIME */
 	size_t len, skip; /* skip: bytes before the data that the receiver does not see (IPv6 headers of raw sockets) */
 	size_t segment;   /* it is several of this many bytes of data, the last one less; 0: it is one */
+	bool peeked;      /* an empty one that MSG_PEEK has shown: SO_PEEK_OFF goes on behind it */
 	bool no_check;    /* over IPv6 without a checksum */
 	char data[];
 };
@@ -40,10 +42,12 @@ void dgram_destroy(struct sock *s);
 struct dgram *dgram_copy(const struct dgram *d);
 /* Puts it into d's queue, or drops it if that is full. Consumes g. No lock held. */
 void dgram_deliver(struct dgram_sock *d, struct dgram *g);
+void dgram_drop(struct dgram_sock *d, struct dgram *g); /* a filter does not want it. Consumes g. No lock held */
 ssize_t dgram_recvmsg(struct sock *s, struct task *t, struct sock_msg *m);
 uint32_t dgram_poll(struct sock *s);
 int dgram_shutdown(struct sock *s, int how);
 int dgram_getname(struct sock *s, bool peer, struct sock_addr *ret);
+void dgram_memory(struct sock *s, struct sock_memory *ret);
 long dgram_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c);
 int dgram_bind(struct sock *s, struct task *t, const struct sock_addr *a);
 int dgram_connect(struct sock *s, struct task *t, const struct sock_addr *a);
@@ -80,6 +84,7 @@ struct dgram_target {
 	struct in6_addr src;
 	int ifindex;      /* it leaves by; IF_LO: local */
 	int tos, ttl;     /* -1: default */
+	uint32_t mark;
 	int segment;      /* UDP: bytes of data in each datagram; 0: one datagram */
 	bool multicast, broadcast, loop, hdrincl;
 };

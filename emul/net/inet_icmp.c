@@ -7,9 +7,14 @@
 
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
+#include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <stdlib.h>
 
+#include "emul/net/checksum.h"
+#include "emul/net/filter.h"
+#include "emul/net/frame.h"
 #include "emul/net/inet_group.h"
 #include "emul/net/lwip_port.h"
 #include "emul/net/mib.h"
@@ -37,37 +42,10 @@ static struct icmp_sock *icmp_of(struct sock *s)
 
 /* --- checksums --------------------------------------------------------------------------------------------------------- */
 
-static uint32_t sum(const void *data, size_t len, uint32_t s)
-{
-	const uint8_t *p = data;
-
-	for (; len > 1; p += 2, len -= 2)
-		s += (uint32_t)(p[0] << 8 | p[1]);
-	if (len)
-		s += (uint32_t)p[0] << 8;
-	return s;
-}
-
-static void put_checksum(uint8_t *field, uint32_t s)
-{
-	while (s >> 16)
-		s = (s & 0xffff) + (s >> 16);
-	s = ~s;
-	field[0] = (uint8_t)(s >> 8);
-	field[1] = (uint8_t)s;
-}
-
 static void checksum_icmp(uint8_t *packet, size_t len, const struct in6_addr *src, const struct in6_addr *dst, bool six)
 {
-	uint32_t s = 0;
-
 	packet[2] = packet[3] = 0;
-	if (six) {
-		s = sum(src, sizeof(*src), s);
-		s = sum(dst, sizeof(*dst), s);
-		s += (uint32_t)len + IPPROTO_ICMPV6;
-	}
-	put_checksum(packet + 2, sum(packet, len, s));
+	checksum_put(packet + 2, checksum_add(packet, len, six ? checksum_pseudo(src, dst, IPPROTO_ICMPV6, len) : 0));
 }
 
 /* --- in ---------------------------------------------------------------------------------------------------------------------- */
@@ -110,6 +88,25 @@ static bool wants(struct icmp_sock *k, const struct dgram *g, int protocol, size
 	return has_icmp && is_reply(icmp, protocol) && !memcmp(icmp + 4, &k->d.ident, 2);
 }
 
+/* Raw IPv4 sockets' filters see the IP header first, the others what follows it. false: it is dropped. */
+static bool filter(struct icmp_sock *k, struct dgram *g, int protocol, size_t header)
+{
+	struct sock *s = &k->d.inet.sock;
+	size_t keep;
+	struct bpf_packet p = {
+		.bytes = (const uint8_t *)g->data, .len = g->len, .data = g->skip, .net = header ? 0 : -1, .link = -1,
+		.transport = (int)header, .ip_protocol = (uint8_t)protocol, .protocol = addr_is_v4(&g->to.ip) ? ETH_P_IP : ETH_P_IPV6,
+		.ifindex = g->ifindex, .hatype = g->ifindex == IF_LO ? ARPHRD_LOOPBACK : ARPHRD_ETHER, .mark = g->mark,
+	};
+
+	if (!filter_is_set(s))
+		return true;
+	if (!filter_passes(s, &p, 1, &keep))
+		return false;
+	g->len = g->skip + keep;
+	return true;
+}
+
 void inet_icmp_input(struct dgram *g, int protocol, size_t header)
 {
 	struct icmp_sock *k;
@@ -125,7 +122,10 @@ void inet_icmp_input(struct dgram *g, int protocol, size_t header)
 		if (!copy)
 			continue;
 		copy->skip = raw4 ? 0 : header;
-		dgram_deliver(&k->d, copy);
+		if (filter(k, copy, protocol, header))
+			dgram_deliver(&k->d, copy);
+		else
+			free(copy);
 	}
 	mutex_unlock(&icmp_lock);
 	free(g);
@@ -179,7 +179,7 @@ static struct dgram *with_header(const struct dgram *g, int protocol, const stru
 			.protocol = (uint8_t)protocol, .saddr = from->ip.s6_addr32[3], .daddr = to->ip.s6_addr32[3],
 		};
 
-		put_checksum((uint8_t *)&ip.check, sum(&ip, sizeof(ip), 0));
+		checksum_put((uint8_t *)&ip.check, checksum_add(&ip, sizeof(ip), 0));
 		memcpy(p->data, &ip, sizeof(ip));
 	}
 	return p;
@@ -375,6 +375,7 @@ static const struct sock_ops icmp_ops = {
 	.recvmsg = dgram_recvmsg,
 	.poll = dgram_poll,
 	.ioctl = dgram_ioctl,
+	.memory = dgram_memory,
 	.release = icmp_release,
 	.destroy = dgram_destroy,
 };

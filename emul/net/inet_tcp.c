@@ -494,6 +494,7 @@ static int tcp_getname(struct sock *s, bool peer, struct sock_addr *ret)
 
 const struct sock_ops inet_tcp_ops = {
 	.has_peek_off = true,
+	.memory = inet_tcp_memory,
 	.bind = tcp_bind,
 	.connect = inet_tcp_connect,
 	.accept = tcp_accept,

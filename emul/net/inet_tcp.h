@@ -59,6 +59,7 @@ struct inet_tcp {
 	int64_t stalled;       /* since when nothing of what is not acknowledged went: TCP_USER_TIMEOUT */
 	int64_t due_accept;    /* TCP_DEFER_ACCEPT: is accepted without data */
 	bool holding;          /* corked: of sq only whole segments go */
+	bool lost;             /* the peer's filter has not let in what is first in sq: it waits for due_cork */
 	bool lingering;        /* closed, and the caller waits for the rest to be taken */
 	struct inet_tcp *deferred; /* counted: the listener whose `deferred` list it is in */
 	/* the wire: lwIP's core lock, and inet_lock for changes */
@@ -101,6 +102,7 @@ int inet_tcp_connect_by_send(struct inet_tcp *t, struct task *task, const struct
 int inet_tcp_disconnect(struct inet_tcp *t);                      /* back to a new socket */
 void inet_tcp_refuse(struct inet_tcp *t, int err);                /* a connecting one; err 0: ECONNREFUSED */
 void inet_tcp_admit_pending(struct inet_tcp *l);                  /* room was made in l's queue */
+void inet_tcp_filter_changed(struct inet_tcp *l);
 bool inet_tcp_leave_pending(struct inet_tcp *t, struct inet_tcp *l); /* t waits there no longer; true: it did */
 
 /* --- inet_tcp_hold.c ----------------------------------------------------------------------------------------- */
@@ -124,6 +126,7 @@ struct inet_tcp *inet_tcp_deferred_peer_locked(struct inet_tcp *t); /* for the o
 ssize_t inet_tcp_sendmsg(struct sock *s, struct task *t, struct sock_msg *m);
 ssize_t inet_tcp_recvmsg(struct sock *s, struct task *t, struct sock_msg *m);
 uint32_t inet_tcp_poll(struct sock *s);
+void inet_tcp_memory(struct sock *s, struct sock_memory *ret);
 long inet_tcp_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c);
 size_t inet_tcp_outq(struct inet_tcp *t);                        /* sent, not yet in the peer's window. Locked */
 size_t inet_tcp_inq(struct inet_tcp *t);
@@ -142,6 +145,10 @@ void inet_tcp_options_init(struct inet_tcp *t);
 int inet_tcp_mss(struct inet_tcp *t);                            /* locked */
 int64_t inet_tcp_defer_ns(struct inet_tcp *l);                   /* how long TCP_DEFER_ACCEPT waits */
 
+/* --- inet_tcp_segment.c: both ends locked ------------------------------------------------------------------------ */
+size_t inet_tcp_filter_data_locked(struct inet_tcp *t, const void *data, size_t len); /* t's peer's filter: how much it lets in */
+bool inet_tcp_filter_syn_locked(struct inet_tcp *t, struct inet_tcp *l);              /* l's: whether it hears of t */
+
 /* --- inet_tcp_wire.c: takes lwIP's core lock: no lock held ------------------------------------------------------ */
 int inet_tcp_wire_connect(struct inet_tcp *t);                   /* SYN goes out. -ENETUNREACH, -ENOBUFS */
 int inet_tcp_wire_listen(struct inet_tcp *t);                    /* foreign hosts can reach it from now on */
@@ -150,6 +157,9 @@ void inet_tcp_wire_read(struct inet_tcp *t);                     /* opens the wi
 size_t inet_tcp_wire_owed(struct inet_tcp *t);                   /* how far that is */
 void inet_tcp_wire_close(struct inet_tcp *t, bool reset);        /* the socket is gone or the connection is given up */
 void inet_tcp_wire_options(struct inet_tcp *t);                  /* NODELAY, keepalive, TOS, TTL */
+void inet_tcp_wire_filters(void);                                /* some socket has a filter: its segments are looked at from now on */
+struct lwip_packet;
+bool inet_tcp_wire_drops(const struct lwip_packet *pk);          /* the receiver's filter does not want it. Core lock held */
 struct tcp_info;
 void inet_tcp_wire_info(struct inet_tcp *t, struct tcp_info *ret);
 

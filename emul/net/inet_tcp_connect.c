@@ -90,6 +90,10 @@ static int meet_locked(struct inet_tcp *t, struct inet_tcp *l, struct inet_tcp *
 		set_pending(t, l);
 		return 0;
 	}
+	if (!inet_tcp_filter_syn_locked(t, l)) { /* until the filter changes */
+		set_pending(t, l);
+		return 0;
+	}
 	if (inet_tcp_setup_child(child, l, &t->inet.remote, &t->inet.local) < 0)
 		return -ECONNREFUSED;
 	child->peer = t;
@@ -148,6 +152,20 @@ void inet_tcp_admit_pending(struct inet_tcp *l)
 	if (meet(t, l) < 0)
 		inet_tcp_refuse(t, 0);
 	put(t);
+}
+
+/* l has another filter: everyone at the door knocks again. */
+void inet_tcp_filter_changed(struct inet_tcp *l)
+{
+	struct inet_tcp *t;
+	unsigned n = 0;
+
+	inet_lock(&l->inet);
+	list_for_each(t, &l->pending, node)
+		n++;
+	inet_unlock(&l->inet);
+	for (; n; n--)
+		inet_tcp_admit_pending(l);
 }
 
 /* t gives up waiting in its listener's list: true: it was there. Nothing held. */

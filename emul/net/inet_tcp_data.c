@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "emul/mm/mm.h"
+#include "emul/net/filter.h"
 #include "emul/net/inet_tcp.h"
 #include "emul/net/inet_zerocopy.h"
 #include "emul/net/mib.h"
@@ -203,7 +204,7 @@ static ssize_t send_into_void(struct inet_tcp *t, struct uio *from, size_t n)
 	return (ssize_t)n;
 }
 
-/* Into sq, which a cork holds back, or what is behind held bytes. */
+/* Into sq, which a cork holds back, or what is behind held bytes, or has a filter before it. */
 static ssize_t send_piece_held(struct inet_tcp *t, struct uio *from, size_t want)
 {
 	char *at;
@@ -222,7 +223,7 @@ static ssize_t send_piece_local(struct inet_tcp *t, struct uio *from, size_t wan
 
 	if (!p)
 		return send_into_void(t, from, want);
-	if (t->holding || t->sq.len)
+	if (t->holding || t->sq.len || filter_is_set(&p->inet.sock))
 		return send_piece_held(t, from, want);
 	sock_get(&p->inet.sock);
 	r = copy_piece(t, &p->rq, from, want, &at);
@@ -329,6 +330,7 @@ ssize_t inet_tcp_sendmsg(struct sock *s, struct task *task, struct sock_msg *m)
 	struct sock_wait w = sock_wait_wr(s, m->flags & MSG_DONTWAIT);
 	const struct cmsghdr *c = NULL;
 	struct inet_tcp *deferred;
+	uint32_t mark;
 	ssize_t r = 0;
 	int bad = 0;
 
@@ -338,7 +340,7 @@ ssize_t inet_tcp_sendmsg(struct sock *s, struct task *task, struct sock_msg *m)
 	if (r == 0 && !may_send(t))
 		r = wait_connect(t, &w);
 	while (r == 0 && (c = sock_cmsg_next(m, c, &bad)))
-		;
+		r = c->cmsg_level == SOL_SOCKET ? sock_cmsg_common(s, c, &mark) : 0;
 	if (r == 0)
 		r = bad;
 	if (r == 0 && (s->err || (s->shutdown & SOCK_SHUT_WR)))
@@ -628,6 +630,15 @@ uint32_t inet_tcp_poll(struct sock *s)
 		ev |= EPOLLERR;
 	inet_unlock(&t->inet);
 	return ev;
+}
+
+void inet_tcp_memory(struct sock *s, struct sock_memory *ret)
+{
+	struct inet_tcp *t = tcp_of(s);
+
+	inet_lock(&t->inet);
+	*ret = (struct sock_memory){ .rmem = inet_tcp_inq(t), .wmem = inet_tcp_outq(t) };
+	inet_unlock(&t->inet);
 }
 
 /* tcp_ioctl() */

@@ -7,6 +7,7 @@
  */
 #include "emul/net/inet_tcp.h"
 
+#include "emul/net/filter.h"
 #include "emul/net/mib.h"
 #include "emul/proc/task.h"
 
@@ -110,24 +111,40 @@ void inet_tcp_release_held_locked(struct inet_tcp *t)
 {
 	size_t n = t->sq.len, k;
 	struct inet_tcp *p = t->peer;
+	bool filtered, any = false;
 
 	if (t->holding)
 		n -= n % (size_t)inet_tcp_mss(t);
-	if (!n)
+	if (!n || (t->lost && p && filter_is_set(&p->inet.sock)))
 		return;
 	if (!p) { /* closed: what is sent is answered by a reset */
 		inet_tcp_got_reset_locked(t, 0);
 		return;
 	}
+	filtered = filter_is_set(&p->inet.sock);
+	t->lost = false;
 	for (; n; n -= k) {
 		const char *from = byteq_peek(&t->sq, 0, &k);
 
 		k = MIN(k, n);
+		if (filtered) {
+			size_t segment = MIN(k, (size_t)inet_tcp_mss(t));
+
+			k = inet_tcp_filter_data_locked(t, from, segment);
+			t->lost = k < segment;
+		}
+		if (!k)
+			break;
 		if (byteq_append(&p->rq, from, k) < 0)
 			break; /* no memory: the timer tries again */
 		byteq_consume(&t->sq, k);
 		p->bytes_received += k;
+		any = true;
+		if (t->lost)
+			break; /* the rest of a segment, which was cut */
 	}
+	if (!any)
+		return;
 	inet_tcp_arrived_locked(t, p);
 	inet_tcp_write_space(t);
 }
@@ -151,6 +168,7 @@ void inet_tcp_uncork(struct inet_tcp *t)
 	bool on_wire;
 
 	inet_lock(&t->inet);
+	t->lost = false;
 	inet_tcp_hold_locked(t, false);
 	on_wire = t->on_wire;
 	deferred = inet_tcp_deferred_peer_locked(t);

@@ -305,6 +305,14 @@ int inet_tcp_set_common(struct sock *s, struct task *task, int name, const struc
 	bool on_wire;
 	int r;
 
+	if (name == SO_ATTACH_FILTER || name == SO_DETACH_FILTER) {
+		r = sock_set_option(s, task, name, v);
+		if (r == 0) {
+			inet_tcp_wire_filters();
+			inet_tcp_filter_changed(t);
+		}
+		return r;
+	}
 	if (name != SO_KEEPALIVE && name != SO_RCVLOWAT && name != SO_OOBINLINE)
 		return -ENOIOCTLCMD;
 	r = sock_set_option(s, task, name, v);

@@ -8,6 +8,8 @@
 #include <linux/udp.h>
 #include <stdlib.h>
 
+#include "emul/net/filter.h"
+#include "emul/net/frame.h"
 #include "emul/net/inet_group.h"
 #include "emul/net/lwip_port.h"
 #include "emul/net/mib.h"
@@ -15,6 +17,7 @@
 #ifndef SOL_UDPLITE
 #define SOL_UDPLITE 136
 #endif
+#define UDP_HEADER 8
 #define UDPLITE_SEND_CSCOV 10
 #define UDPLITE_RECV_CSCOV 11
 
@@ -25,6 +28,27 @@
 
 /* --- receivers ----------------------------------------------------------------------------------------------------------- */
 
+/* The filter sees the UDP header first. Consumes g. */
+static void deliver(struct dgram_sock *d, struct dgram *g)
+{
+	bool lite = d->inet.port.proto == PORT_UDPLITE;
+	struct frame *f = filter_is_set(&d->inet.sock) ? frame_udp(g, lite ? IPPROTO_UDPLITE : IPPROTO_UDP) : NULL;
+	size_t keep = g->len + UDP_HEADER;
+	bool passes = true;
+
+	if (f) {
+		struct bpf_packet p = frame_packet(f, f->transport, g->ifindex, g->mark);
+
+		passes = filter_passes(&d->inet.sock, &p, UDP_HEADER, &keep);
+		free(f);
+	}
+	g->len = MIN(g->len, keep - UDP_HEADER);
+	if (passes)
+		dgram_deliver(d, g);
+	else
+		dgram_drop(d, g);
+}
+
 /* For who does not take several in one: udp_rcv_segment(). Consumes g. */
 static void deliver_each(struct dgram_sock *d, struct dgram *g)
 {
@@ -32,7 +56,7 @@ static void deliver_each(struct dgram_sock *d, struct dgram *g)
 		struct dgram *one = inet_udp_segment(g, at);
 
 		if (one)
-			dgram_deliver(d, one);
+			deliver(d, one);
 	}
 	free(g);
 }
@@ -53,7 +77,7 @@ static void give(struct inet_sock *found, struct dgram *g)
 	} else if (g->segment && !gro) {
 		deliver_each(d, g);
 	} else {
-		dgram_deliver(d, g);
+		deliver(d, g);
 	}
 	sock_put(&found->sock);
 }
@@ -218,6 +242,7 @@ static void udp_release(struct sock *s)
 }
 
 static const struct sock_ops udp_ops = {
+	.has_peek_off = true,
 	.bind = udp_bind,
 	.connect = dgram_connect,
 	.getname = dgram_getname,
@@ -228,6 +253,7 @@ static const struct sock_ops udp_ops = {
 	.recvmsg = dgram_recvmsg,
 	.poll = dgram_poll,
 	.ioctl = dgram_ioctl,
+	.memory = dgram_memory,
 	.release = udp_release,
 	.destroy = dgram_destroy,
 };

@@ -11,6 +11,7 @@
 
 #include "emul/base/err.h"
 #include "emul/net/inet_icmp.h"
+#include "emul/net/inet_tcp.h"
 #include "emul/net/inet_udp.h"
 #include "emul/net/mib.h"
 #include "emul/net/route.h"
@@ -224,6 +225,8 @@ bool lwip_input(int protocol, const struct lwip_packet *pk)
 {
 	if (protocol == IPPROTO_UDP)
 		return udp_in(pk);
+	if (protocol == IPPROTO_TCP)
+		return inet_tcp_wire_drops(pk);
 	if (protocol == IPPROTO_ICMP)
 		icmp4_in(pk);
 	else if (protocol == IPPROTO_ICMPV6)

@@ -239,6 +239,24 @@ bool lwip_packet_checksum_ok(const struct lwip_packet *pk, int protocol)
 	return ok;
 }
 
+void lwip_packet_cut(const struct lwip_packet *pk, size_t n)
+{
+	struct pbuf *p = pk->p;
+	struct tcp_hdr h;
+	u16_t sum;
+
+	pbuf_realloc(p, (u16_t)(pk->header + n));
+	if (pbuf_remove_header(p, pk->header))
+		return;
+	pbuf_copy_partial(p, &h, sizeof(h), 0);
+	h.chksum = 0;
+	pbuf_take(p, &h, sizeof(h));
+	sum = ip_chksum_pseudo(p, IP_PROTO_TCP, p->tot_len, ip_current_src_addr(), ip_current_dest_addr());
+	h.chksum = sum;
+	pbuf_take(p, &h, sizeof(h));
+	pbuf_add_header_force(p, pk->header);
+}
+
 /* Each packet of these protocols comes by here first, with its IP header. 1: taken. */
 static u8_t on_raw(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t *addr)
 {
@@ -370,6 +388,20 @@ static err_t init_eth(struct netif *n)
 	return ERR_OK;
 }
 
+static bool watch_tcp; /* start_lock */
+
+void lwip_watch_tcp(void)
+{
+	mutex_lock(&start_lock);
+	if (!watch_tcp && state == UP) {
+		lwip_lock();
+		watch(IPADDR_TYPE_ANY, IP_PROTO_TCP);
+		lwip_unlock();
+	}
+	watch_tcp = true;
+	mutex_unlock(&start_lock);
+}
+
 static bool start_stack(void)
 {
 	ip4_addr_t addr, mask, gw;
@@ -392,7 +424,7 @@ static bool start_stack(void)
 	if (udp_out)
 		udp_clear_flags(udp_out, UDP_FLAGS_MULTICAST_LOOP);
 	bool ok = udp_out && watch(IPADDR_TYPE_ANY, IP_PROTO_UDP) && watch(IPADDR_TYPE_V4, IP_PROTO_ICMP) &&
-		  watch(IPADDR_TYPE_V6, IP6_NEXTH_ICMP6);
+		  watch(IPADDR_TYPE_V6, IP6_NEXTH_ICMP6) && (!watch_tcp || watch(IPADDR_TYPE_ANY, IP_PROTO_TCP));
 	lwip_unlock();
 	timer_init(&tick, on_tick);
 	return ok;

@@ -23,6 +23,9 @@ int lwip_start(void);
 /* Sockets that foreign hosts can reach: as lwip_start(), failing silently. */
 void lwip_listen_wanted(void);
 
+/* TCP segments are shown to lwip_input() too. No lock held. */
+void lwip_watch_tcp(void);
+
 void lwip_lock(void);
 void lwip_unlock(void);
 /* Connections exist: the TCP timer must run. Core lock held. */

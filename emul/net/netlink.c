@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emul/net/filter.h"
 #include "emul/proc/task.h"
 
 #ifndef SOL_NETLINK
@@ -214,8 +215,11 @@ static int nl_getname(struct sock *s, bool peer, struct sock_addr *ret)
 /* A datagram for n; without room it is lost, which n hears of. */
 static void enqueue(struct nl_sock *n, const char *data, size_t len, bool dump)
 {
-	struct nl_buf *b = buf_new(data, len);
+	struct nl_buf *b;
 
+	if (filter_is_set(&n->sk) && !filter_passes_message(&n->sk, data, len, 1, &len))
+		return;
+	b = buf_new(data, len);
 	mutex_lock(&n->sk.lock);
 	if (b && (dump || n->queued + len <= (size_t)n->sk.opt.rcvbuf)) {
 		list_add_tail(&n->queue, &b->node);
@@ -536,7 +540,17 @@ static int nl_getsockopt(struct sock *s, struct task *t, int level, int name, st
 	return sock_opt_write_int(v, val);
 }
 
+static void nl_memory(struct sock *s, struct sock_memory *ret)
+{
+	struct nl_sock *n = nl_of(s);
+
+	mutex_lock(&s->lock);
+	*ret = (struct sock_memory){ .rmem = n->queued };
+	mutex_unlock(&s->lock);
+}
+
 static const struct sock_ops netlink_ops = {
+	.memory = nl_memory,
 	.bind = nl_bind,
 	.connect = nl_connect,
 	.getname = nl_getname,

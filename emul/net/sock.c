@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets: what all families share. sock.h is the contract; net/socket.c and net/core/sock.c of Linux. */
 #include "emul/base/sysctl.h"
+#include "emul/net/filter.h"
 #include "emul/net/net.h"
 #include "emul/net/sock.h"
 
@@ -113,8 +114,9 @@ void sock_inherit_options(struct sock *child, const struct sock *listener)
 	COPY(no_check), COPY(passcred), COPY(passsec), COPY(passpidfd), COPY(passrights);
 	COPY(timestamp), COPY(timestamp_ns), COPY(timestamp_new), COPY(rxq_ovfl), COPY(wifi_status), COPY(nofcs);
 	COPY(select_err_queue), COPY(zerocopy), COPY(filter_locked), COPY(prefer_busy_poll), COPY(busy_poll_budget), COPY(txrehash);
-	COPY(sndbuf_locked), COPY(rcvbuf_locked);
+	COPY(sndbuf_locked), COPY(rcvbuf_locked), COPY(rcvmark), COPY(txtime), COPY(txtime_clock), COPY(txtime_flags);
 #undef COPY
+	filter_inherit(child, listener);
 }
 
 void sock_put(struct sock *s)
@@ -124,6 +126,7 @@ void sock_put(struct sock *s)
 	count_kind(s, -1);
 	if (s->ops->destroy)
 		s->ops->destroy(s);
+	filter_drop(s);
 	waitq_fini(&s->wr);
 	waitq_fini(&s->rd);
 	mutex_fini(&s->lock);

@@ -27,6 +27,7 @@
 #include "emul/base/list.h"
 #include "emul/vfs/file.h"
 
+struct filter;
 struct sock;
 struct task;
 
@@ -64,11 +65,15 @@ struct sock_msg {
 
 /* Walks the control data of a send: NULL after the last. Each header is whole and its length fits, else *ret_err = -EINVAL and NULL. */
 const struct cmsghdr *sock_cmsg_next(const struct sock_msg *m, const struct cmsghdr *prev, int *ret_err);
+/* What a send's message of level SOL_SOCKET says: __sock_cmsg_send(). *mark is the socket's before. 0, -EINVAL, -EPERM. */
+int sock_cmsg_common(struct sock *s, const struct cmsghdr *c, uint32_t *mark);
 static inline size_t sock_cmsg_datalen(const struct cmsghdr *c) { return c->cmsg_len - CMSG_LEN(0); }
 /* put_cmsg(): appends one, cut to the caller's room (MSG_CTRUNC). */
 void sock_put_cmsg(struct sock_msg *m, int level, int type, const void *data, size_t size);
 /* SO_TIMESTAMP and kin: when it came (ns of CLOCK_REALTIME), if s wants to know. */
 void sock_put_time(struct sock *s, int64_t stamp, struct sock_msg *m);
+/* SO_RCVMARK: the mark it has, likewise. */
+void sock_put_mark(struct sock *s, uint32_t mark, struct sock_msg *m);
 /* SCM_RIGHTS: as many descriptors as fit and t may have; MSG_CTRUNC for the rest. The files' references stay the caller's. */
 void sock_put_files(struct sock_msg *m, struct task *t, struct file *const *files, unsigned n);
 /* The guest has its copy: the descriptors open. Or it could not be written: they are given back. */
@@ -85,6 +90,8 @@ int sock_opt_write(struct sock_optval *v, const void *src, size_t n);     /* cut
 static inline int sock_opt_write_int(struct sock_optval *v, int val) { return sock_opt_write(v, &val, sizeof(val)); }
 
 /* --- the socket ---------------------------------------------------------------------------------------------- */
+
+struct sock_memory { size_t rmem, wmem; unsigned drops; };
 
 /* A NULL entry: -EOPNOTSUPP (bind, connect, socketpair, accept, listen, shutdown, sendmsg, recvmsg), and for set|getsockopt of other levels,
  * and for ioctl "not mine". t is the calling task, which may be NULL in a test. */
@@ -106,6 +113,8 @@ struct sock_ops {
 	ssize_t (*recvmsg)(struct sock *s, struct task *t, struct sock_msg *m);
 	uint32_t (*poll)(struct sock *s);
 	long (*ioctl)(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c); /* -ENOIOCTLCMD: not the family's */
+	/* SO_MEMINFO: what is queued, and what was dropped; NULL: nothing is known */
+	void (*memory)(struct sock *s, struct sock_memory *ret);
 	int (*deliver)(struct sock *s, const void *msg, size_t size); /* as of file_ops */
 	void (*release)(struct sock *s); /* closed: no file any more. Nothing held */
 	void (*destroy)(struct sock *s); /* the last reference: frees what hangs on it; sock.c frees the object itself */
@@ -124,9 +133,10 @@ struct sock_options {
 	_Atomic uint64_t max_pacing_rate;
 	_Atomic int timestamping;           /* SOF_TIMESTAMPING_*: only of what is received, by software */
 	_Atomic bool timestamping_new;
+	_Atomic int txtime_clock, txtime_flags; /* SO_TXTIME */
 	_Atomic bool debug, reuseaddr, reuseport, keepalive, dontroute, broadcast, oobinline, no_check, passcred, passsec, passpidfd,
 		passrights, timestamp, timestamp_ns, timestamp_new, rxq_ovfl, wifi_status, nofcs, select_err_queue, zerocopy,
-		sndbuf_locked, rcvbuf_locked, filter_locked, prefer_busy_poll;
+		sndbuf_locked, rcvbuf_locked, filter_locked, prefer_busy_poll, rcvmark, txtime;
 };
 
 /* For /proc/net/protocols and sockstat. */
@@ -147,6 +157,7 @@ struct sock {
 	_Atomic int err;             /* SO_ERROR, positive; sock_take_error() */
 	_Atomic unsigned shutdown;   /* SOCK_SHUT_* */
 	struct sock_options opt;
+	struct filter *_Atomic filter; /* filter.h */
 };
 
 /* Fills the common part of a zeroed object whose first member is the sock; references: one of file and sock. nonblock etc. by file flags. */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* SOL_SOCKET: the options that are the same for all families. sk_setsockopt(), sk_getsockopt(); man 7 socket. */
 #include <linux/capability.h>
+#include <linux/net_tstamp.h>
+#include <linux/sock_diag.h>
 #include <string.h>
 #include <sys/time.h>
 
 #include "emul/base/sysctl.h"
+#include "emul/net/filter.h"
 #include "emul/net/netif_info.h"
 #include "emul/net/sock.h"
 #include "emul/proc/task.h"
@@ -37,6 +40,9 @@
 #endif
 #ifndef SO_TXREHASH
 #define SO_TXREHASH 74
+#endif
+#ifndef SO_RCVMARK
+#define SO_RCVMARK 75
 #endif
 #define SNDBUF_LOCKED 1
 #define RCVBUF_LOCKED 2
@@ -88,6 +94,7 @@ static const struct { int name; size_t off; } flags[] = {
 	{ SO_ZEROCOPY, offsetof(struct sock_options, zerocopy) },
 	{ SO_PASSSEC, offsetof(struct sock_options, passsec) },
 	{ SO_LOCK_FILTER, offsetof(struct sock_options, filter_locked) },
+	{ SO_RCVMARK, offsetof(struct sock_options, rcvmark) },
 	{ SO_PREFER_BUSY_POLL, offsetof(struct sock_options, prefer_busy_poll) },
 };
 
@@ -120,6 +127,7 @@ static int flag_allowed(struct sock *s, struct task *t, int name, int val)
 	case SO_PASSRIGHTS: return s->family == AF_UNIX ? 0 : -EOPNOTSUPP;
 	case SO_PASSSEC: return is_inet(s) ? -EOPNOTSUPP : 0;
 	case SO_LOCK_FILTER: return s->opt.filter_locked && !val ? -EPERM : 0;
+	case SO_RCVMARK: return capable(t, CAP_NET_RAW) || capable(t, CAP_NET_ADMIN) ? 0 : -EPERM;
 	case SO_PREFER_BUSY_POLL: return val && !capable(t, CAP_NET_ADMIN) ? -EPERM : 0;
 	case SO_ZEROCOPY: return !is_inet(s) ? -EOPNOTSUPP : val < 0 || val > 1 ? -EINVAL : 0;
 	default: return 0;
@@ -217,6 +225,53 @@ static int get_timestamp(struct sock *s, int name)
 	bool ns = name == SO_TIMESTAMPNS || name == SO_TIMESTAMPNS_NEW, fresh = name == SO_TIMESTAMP_NEW || name == SO_TIMESTAMPNS_NEW;
 
 	return s->opt.timestamp && s->opt.timestamp_ns == ns && s->opt.timestamp_new == fresh;
+}
+
+/* The clock and what is to become of what is late: kept, and without effect, as there is no queue that waits. */
+static int set_txtime(struct sock *s, struct task *t, const struct sock_optval *v)
+{
+	struct sock_txtime x;
+
+	if (v->len != sizeof(x))
+		return -EINVAL;
+	if (sock_opt_read(v, &x, sizeof(x)) < 0)
+		return -EFAULT;
+	if (x.flags & ~(unsigned)SOF_TXTIME_FLAGS_MASK)
+		return -EINVAL;
+	if (x.clockid != CLOCK_MONOTONIC && !capable(t, CAP_NET_ADMIN))
+		return -EPERM;
+	if (x.clockid != CLOCK_MONOTONIC && x.clockid != CLOCK_REALTIME && x.clockid != CLOCK_TAI)
+		return -EINVAL;
+	s->opt.txtime_clock = x.clockid;
+	s->opt.txtime_flags = (int)x.flags;
+	s->opt.txtime = true;
+	return 0;
+}
+
+static int get_txtime(struct sock *s, struct sock_optval *v)
+{
+	struct sock_txtime x = { .clockid = s->opt.txtime_clock, .flags = (unsigned)s->opt.txtime_flags };
+
+	return sock_opt_write(v, &x, sizeof(x));
+}
+
+/* A program of bpf(2), which nobody can have made. */
+static int attach_bpf(struct sock *s, struct task *t, const struct sock_optval *v)
+{
+	struct file *f;
+	int fd, r;
+
+	if (v->len != sizeof(fd))
+		return -EINVAL;
+	r = sock_opt_int(v, &fd);
+	if (r < 0)
+		return r;
+	if (s->opt.filter_locked)
+		return -EPERM;
+	f = t ? fdtab_get(t->fds, fd) : NULL;
+	r = f ? -EINVAL : -EBADF;
+	file_put(f);
+	return r;
 }
 
 /* --- devices ------------------------------------------------------------------------------------------------------ */
@@ -364,8 +419,7 @@ static int set_number(struct sock *s, struct task *t, int name, int val)
 		return 0;
 	case SO_BINDTOIFINDEX:
 		return bind_to_index(s, val);
-	case SO_DETACH_FILTER:
-		return -ENOENT; /* none can be attached */
+	case SO_DETACH_FILTER: return filter_detach(s);
 	case SO_BUF_LOCK: return set_buf_lock(s, val);
 	case SO_TXREHASH: return set_txrehash(s, val);
 	case SO_CNX_ADVICE:
@@ -393,6 +447,9 @@ int sock_set_option(struct sock *s, struct task *t, int name, const struct sock_
 	case SO_RCVTIMEO_NEW: return set_timeout(&s->opt.rcvtimeo, v);
 	case SO_SNDTIMEO:
 	case SO_SNDTIMEO_NEW: return set_timeout(&s->opt.sndtimeo, v);
+	case SO_ATTACH_FILTER: return filter_attach(s, t, v);
+	case SO_ATTACH_BPF: return attach_bpf(s, t, v);
+	case SO_TXTIME: return set_txtime(s, t, v);
 	default: break;
 	}
 	flag = flag_of(s, name);
@@ -470,6 +527,22 @@ static int get_pacing_rate(struct sock *s, struct sock_optval *v)
 	return v->len >= (int)sizeof(rate) ? sock_opt_write(v, &rate, sizeof(rate)) : sock_opt_write(v, &cut, sizeof(cut));
 }
 
+/* sk_get_meminfo() */
+static int get_memory(struct sock *s, struct sock_optval *v)
+{
+	struct sock_memory m = { 0 };
+	uint32_t val[SK_MEMINFO_VARS] = { 0 };
+
+	if (s->ops->memory)
+		s->ops->memory(s, &m);
+	val[SK_MEMINFO_RMEM_ALLOC] = (uint32_t)m.rmem;
+	val[SK_MEMINFO_RCVBUF] = (uint32_t)s->opt.rcvbuf;
+	val[SK_MEMINFO_WMEM_ALLOC] = val[SK_MEMINFO_WMEM_QUEUED] = (uint32_t)m.wmem;
+	val[SK_MEMINFO_SNDBUF] = (uint32_t)s->opt.sndbuf;
+	val[SK_MEMINFO_DROPS] = m.drops;
+	return sock_opt_write(v, val, sizeof(val));
+}
+
 static int get_timestamping(struct sock *s, struct sock_optval *v)
 {
 	int val[2] = { s->opt.timestamping, 0 };
@@ -501,7 +574,9 @@ int sock_get_option(struct sock *s, struct task *t, int name, struct sock_optval
 	case SO_COOKIE: return get_cookie(s, v);
 	case SO_PEERCRED: return get_no_peercred(v);
 	case SO_PEERPIDFD: return -ENODATA;
-	case SO_GET_FILTER: return sock_opt_write(v, "", 0); /* none can be attached */
+	case SO_MEMINFO: return get_memory(s, v);
+	case SO_TXTIME: return get_txtime(s, v);
+	case SO_GET_FILTER: return filter_get_program(s, v);
 	case SO_MAX_PACING_RATE: return get_pacing_rate(s, v);
 	default: break;
 	}

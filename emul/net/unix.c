@@ -196,6 +196,13 @@ bool unix_uncharge(struct unix_sock *u, size_t n)
 	return before * 4 > limit && (before - n) * 4 <= limit;
 }
 
+static void unix_memory(struct sock *s, struct sock_memory *ret)
+{
+	struct unix_sock *u = unix_of(s);
+
+	*ret = (struct sock_memory){ .wmem = u->wmem }; /* what is queued is its sender's */
+}
+
 static uint32_t state_events(struct unix_sock *u)
 {
 	unsigned shut = u->sk.shutdown;
@@ -387,6 +394,7 @@ static int unix_get_common(struct sock *s, struct task *t, int name, struct sock
 
 #define COMMON                             \
 	.has_peek_off = true,              \
+	.memory = unix_memory,             \
 	.bind = unix_bind,                 \
 	.socketpair = unix_socketpair,     \
 	.getname = unix_getname,           \

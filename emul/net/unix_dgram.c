@@ -6,6 +6,7 @@
 #include "emul/net/unix.h"
 
 #include "emul/base/err.h"
+#include "emul/net/filter.h"
 
 /* --- connect ----------------------------------------------------------------------------------------------- */
 
@@ -209,6 +210,19 @@ static int make_message(struct unix_sock *u, struct sock_msg *m, struct unix_buf
 	return 0;
 }
 
+/* The receiver's filter. false: it is dropped. */
+static bool filter(struct unix_sock *other, struct unix_buf *b)
+{
+	size_t keep;
+
+	if (!filter_is_set(&other->sk))
+		return true;
+	if (!filter_passes_message(&other->sk, b->data, b->len, 1, &keep))
+		return false;
+	b->len = keep;
+	return true;
+}
+
 static ssize_t send_message(struct unix_sock *u, struct task *t, struct sock_msg *m, struct unix_sock *other, struct unix_scm *scm,
 			    const struct sock_wait *w)
 {
@@ -226,6 +240,10 @@ static ssize_t send_message(struct unix_sock *u, struct task *t, struct sock_msg
 	unix_scm_add_cred(scm, t, u, other);
 	unix_scm_copy(&b->scm, scm);
 	b->from = unix_get(u);
+	if (!filter(other, b)) {
+		unix_buf_free(b);
+		return (ssize_t)len; /* who sends hears nothing of it */
+	}
 	b->charge = len + UNIX_BUF_OVERHEAD;
 	u->wmem += b->charge;
 	mutex_lock(&other->sk.lock);

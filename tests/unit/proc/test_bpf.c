@@ -104,6 +104,39 @@ static void instructions_compute(void **state)
 	RUN_IS(2, BPF_STMT(BPF_LD | BPF_IMM, (uint32_t)-1), BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 0, 1, 0), RET(1), RET(2)); /* unsigned */
 }
 
+#define PACKET_IS(want, p, ...)                                              \
+	do {                                                                 \
+		const struct sock_filter f_[] = { __VA_ARGS__ };             \
+		assert_int_equal(bpf_check_packet(f_, ARRAY_SIZE(f_)), 0);   \
+		assert_int_equal(bpf_run_packet(f_, (p)), (uint32_t)(want)); \
+	} while (0)
+#define BESIDE(what) LOAD((uint32_t)(SKF_AD_OFF + (what)))
+
+static void packets_are_loaded_from(void **state)
+{
+	static const uint8_t bytes[] = { 0xaa, 0xbb, 0x45, 1, 2, 3, 0x80, 5, 6, 7 };
+	const struct sock_filter out = BPF_STMT(BPF_RET | BPF_A, 0);
+	struct bpf_packet p = { .bytes = bytes, .len = sizeof(bytes), .data = 6, .net = 2, .link = 0, .transport = 6,
+				.ip_protocol = 17, .protocol = 0x800, .ifindex = 3, .hatype = 772, .mark = 9 };
+
+	PACKET_IS(0x80050607, &p, LOAD(0), out);
+	PACKET_IS(0, &p, LOAD(1), RET(7)); /* beyond the end */
+	PACKET_IS(4, &p, BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), out);
+	PACKET_IS(0x0607, &p, BPF_STMT(BPF_LDX | BPF_IMM, 1), BPF_STMT(BPF_LD | BPF_H | BPF_IND, 1), out);
+	PACKET_IS(0x45, &p, BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF), out);
+	PACKET_IS(0x07, &p, BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF + 7), out);
+	PACKET_IS(0, &p, BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF + 8), RET(7));
+	PACKET_IS(0xaabb, &p, BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (uint32_t)SKF_LL_OFF), out);
+	PACKET_IS(20, &p, BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, (uint32_t)SKF_NET_OFF), BPF_STMT(BPF_MISC | BPF_TXA, 0), out);
+	PACKET_IS(3, &p, BESIDE(SKF_AD_IFINDEX), out);
+	PACKET_IS(9, &p, BESIDE(SKF_AD_MARK), out);
+	PACKET_IS(8, &p, BESIDE(SKF_AD_PAY_OFFSET), out);
+	p.ifindex = 0;
+	p.net = -1;
+	PACKET_IS(0, &p, BESIDE(SKF_AD_HATYPE), RET(7));
+	PACKET_IS(0, &p, BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF), RET(7));
+}
+
 static uint64_t rnd(uint64_t *s)
 {
 	*s ^= *s << 13;
@@ -161,6 +194,7 @@ int main(void)
 		cmocka_unit_test(loads_are_of_the_call),
 		cmocka_unit_test(memory_is_written_before_it_is_read),
 		cmocka_unit_test(instructions_compute),
+		cmocka_unit_test(packets_are_loaded_from),
 		cmocka_unit_test(whatever_passes_is_safe),
 	};
 
