@@ -7,7 +7,7 @@ allowed=" 0 $1 "
 shift
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
-timeout -k 5 100 "$@" > "$out" 2>&1 < /dev/null
+timeout -k 5 200 "$@" > "$out" 2>&1 < /dev/null
 status=$?
 cat "$out"
 case $allowed in *" $status "*) ;; *) echo "status $status, allowed:$allowed"; exit 1 ;; esac

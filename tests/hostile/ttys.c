@@ -117,7 +117,7 @@ static int session(unsigned long seed)
 	for (int sig = 1; sig < 32; sig++) /* what the keys send must not end it too early */
 		if (sig != SIGSEGV && sig != SIGCHLD && sig != SIGALRM)
 			signal(sig, SIG_IGN);
-	alarm(40); /* a descriptor without O_NONBLOCK may come into play */
+	alarm(100); /* a descriptor without O_NONBLOCK may come into play */
 	for (unsigned long i = 0; i < NTHREADS; i++)
 		pthread_create(&t[i], NULL, play, (void *)(seed * 100 + i + 1));
 	for (int i = 0; i < NTHREADS; i++)

@@ -74,7 +74,7 @@ static inline void wait_asleep(pid_t pid)
 	char path[64], line[256];
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 30000; i++) {
 		FILE *f = fopen(path, "r");
 		char *p = f ? fgets(line, sizeof(line), f) : NULL;
 

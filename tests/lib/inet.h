@@ -81,7 +81,7 @@ static inline short wait_events(int fd, short events)
 {
 	struct pollfd p = { fd, events, 0 };
 
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 3000; i++) {
 		short now = events_now(fd);
 
 		if ((now & events) == events)

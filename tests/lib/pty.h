@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define PTY_QUIET_MS 40
-#define PTY_LIMIT_MS 5000
+#define PTY_LIMIT_MS 30000
 
 struct pair { int m, s; char name[64]; };
 

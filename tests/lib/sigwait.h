@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SIGWAIT_LIMIT_MS 5000
+#define SIGWAIT_LIMIT_MS 30000
 #define IN_BAND (POLLIN | POLLRDNORM)
 #define OUT_BAND (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define MSG_BAND (POLLIN | POLLRDNORM | POLLMSG)

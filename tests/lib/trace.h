@@ -32,7 +32,7 @@ static inline int wait_status_at(pid_t pid, const char *file, int line)
 {
 	int status = -1;
 
-	alarm(20);
+	alarm(60);
 	assert_ok_at(waitpid(pid, &status, __WALL), "waitpid", file, line);
 	alarm(0);
 	return status;
@@ -57,7 +57,7 @@ static inline pid_t traced_child(int (*fn)(void))
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		alarm(30);
+		alarm(120);
 		trace(PTRACE_TRACEME, 0, 0, 0);
 		raise(SIGSTOP);
 		_exit(fn());
@@ -77,7 +77,7 @@ static inline pid_t free_child(int (*fn)(void))
 	ASSERT_OK(pipe(p));
 	pid = fork();
 	if (pid == 0) {
-		alarm(30);
+		alarm(120);
 		close(p[0]);
 		if (write(p[1], "x", 1) != 1)
 			_exit(99);
@@ -116,6 +116,22 @@ static inline void proc_status(pid_t pid, const char *name, char *out, size_t si
 			strcpy(out, line + len + 2);
 		}
 	fclose(f);
+}
+
+/* Until State in its /proc/PID/status is this letter; false if it never is. */
+static inline bool comes_to(pid_t pid, const char *letter)
+{
+	char word[16];
+
+	return EVENTUALLY((proc_status(pid, "State", word, sizeof(word)), !strcmp(word, letter)));
+}
+
+/* It sleeps, and by all appearances in the call it is to sleep in. */
+static inline void sleeps_now(pid_t pid)
+{
+	assert_true(comes_to(pid, "S"));
+	sleep_ms(20);
+	assert_true(comes_to(pid, "S"));
 }
 
 /* What a child of free_child() or traced_child() may do: sleep, as us or as another user, with /proc files that are its own or root's. */

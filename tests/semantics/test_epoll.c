@@ -358,7 +358,7 @@ static void waiters_wake_for_events_and_additions(void **state)
 
 static void an_edge_wakes_one_of_two_waiters(void **state)
 {
-	int timeout = 3000;
+	int timeout = PATIENCE_MS;
 	struct bg bg[2];
 
 	ASSERT_OK(ctl(EPOLL_CTL_ADD, pipe_r, EPOLLIN | EPOLLET));

@@ -351,7 +351,7 @@ static void readiness(void **state)
 		usleep(50000);
 		_exit(mq_send(other, "x", 1, 0) ? 1 : 0);
 	}
-	assert_int_equal(epoll_wait(ep, &ev, 1, 5000), 1);
+	assert_int_equal(epoll_wait(ep, &ev, 1, 30000), 1);
 	assert_int_equal(status_of(pid), 0);
 	assert_int_equal(poll(&p, 1, 0), 1);
 	assert_int_equal(p.revents, POLLIN);
@@ -363,7 +363,7 @@ static void readiness(void **state)
 		usleep(50000);
 		_exit(mq_receive(other, buf, 10, NULL) == 1 ? 0 : 1);
 	}
-	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
 	assert_int_equal(status_of(pid), 0);
 	close(ep);
 	mq_close(other);

@@ -18,7 +18,7 @@ static int route_socket(void)
 	int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
 	assert_true(s >= 0);
-	set_timeout(s, SO_RCVTIMEO, 2000);
+	set_timeout(s, SO_RCVTIMEO, 30000);
 	return s;
 }
 

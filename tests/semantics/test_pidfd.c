@@ -82,7 +82,7 @@ static void a_thread_can_be_meant(void **state)
 	assert_int_equal(ready(fd), 0);
 	ASSERT_OK(send_sig(fd, 0, NULL, 0));
 	stop(&bg);
-	assert_int_equal(epoll_wait(ep, &ev, 1, 5000), 1);
+	assert_int_equal(epoll_wait(ep, &ev, 1, 30000), 1);
 	assert_true(EVENTUALLY(ready(fd) == (POLLIN | POLLHUP)));
 	ASSERT_ERR(send_sig(fd, 0, NULL, 0), ESRCH);
 	close(ep);

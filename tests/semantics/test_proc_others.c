@@ -43,7 +43,7 @@ static void states_are_letters(void **state)
 	pid_t pid = free_child(loop);
 	char word[16];
 
-	sleep_ms(20);
+	sleeps_now(pid);
 	assert_int_equal(stat_field(pid, 3), 'S');
 	assert_int_equal(stat_field(pid, 4), getpid());
 	assert_int_equal(stat_field(pid, 20), 1);
@@ -102,7 +102,7 @@ static void syscall_shows_the_call(void **state)
 	pid_t pid = free_child(read_a_pipe);
 	unsigned long nr, a[6], sp, ip;
 
-	sleep_ms(30);
+	sleeps_now(pid);
 	assert_int_equal(sscanf(slurp(pid, "syscall"), "%lu %lx %lx %lx %lx %lx %lx %lx %lx", &nr, &a[0], &a[1], &a[2], &a[3], &a[4],
 				&a[5], &sp, &ip), 9);
 	assert_int_equal(nr, SYS_read);
@@ -175,7 +175,7 @@ static void sleeping_is_counted(void **state)
 	pid_t pid = free_child(loop);
 	char before[32], after[32];
 
-	sleep_ms(20);
+	sleeps_now(pid);
 	proc_status(pid, "voluntary_ctxt_switches", before, sizeof(before));
 	for (int i = 0; i < 5; i++) {
 		kill(pid, SIGCONT); /* nothing to do, but awake */
@@ -244,7 +244,8 @@ static void others_may_not_look_at_everything(void **state)
 		skip();
 	his = free_child(loop_as_1234);
 	hidden = free_child(loop_undumpable);
-	sleep_ms(50);
+	sleeps_now(his);
+	sleeps_now(hidden);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		int err = open_as(1235, his, files[i].name), own = open_as(1234, his, files[i].name);
 

@@ -128,7 +128,7 @@ static void siginfo_can_be_changed(void **state)
 	siginfo_t info;
 
 	TRACE_OK(PTRACE_CONT, pid, 0, 0);
-	sleep_ms(30);
+	sleeps_now(pid);
 	kill(pid, SIGUSR1);
 	WAIT_FOR(pid, STOPPED(SIGUSR1));
 	TRACE_OK(PTRACE_GETSIGINFO, pid, 0, &info);
@@ -336,7 +336,7 @@ static void waitid_tells_of_stops(void **state)
 	int status;
 
 	TRACE_OK(PTRACE_CONT, pid, 0, 0);
-	alarm(20);
+	alarm(60);
 	memset(&info, 0, sizeof(info));
 	ASSERT_OK(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT));
 	assert_int_equal(info.si_signo, SIGCHLD);
@@ -378,7 +378,7 @@ static void sigchld_comes_with_each_stop(void **state)
 
 static int sleep_long(void)
 {
-	struct timespec ts = { 0, 300000000 };
+	struct timespec ts = { 2, 0 };
 
 	return nanosleep(&ts, NULL);
 }
@@ -389,7 +389,7 @@ static void an_interrupted_call_shows_restart_and_goes_on(void **state)
 	struct user_regs_struct r;
 
 	TRACE_OK(PTRACE_CONT, pid, 0, 0);
-	sleep_ms(60);
+	sleeps_now(pid);
 	kill(pid, SIGWINCH);
 	WAIT_FOR(pid, STOPPED(SIGWINCH));
 	TRACE_OK(PTRACE_GETREGS, pid, 0, &r);
@@ -405,7 +405,7 @@ static void a_call_is_not_restarted_if_the_tracer_says_so(void **state)
 	struct user_regs_struct r;
 
 	TRACE_OK(PTRACE_CONT, pid, 0, 0);
-	sleep_ms(60);
+	sleeps_now(pid);
 	kill(pid, SIGWINCH);
 	WAIT_FOR(pid, STOPPED(SIGWINCH));
 	TRACE_OK(PTRACE_GETREGS, pid, 0, &r);

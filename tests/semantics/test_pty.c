@@ -260,7 +260,7 @@ static void the_slave_ends_once_the_master_is_closed(void **state)
 
 	pty_open(&p);
 	pty_type(&p, "unread\n");
-	sleep_ms(20);
+	assert_true(pty_ready(p.s, POLLIN, PTY_LIMIT_MS) & POLLIN);
 	close(p.m);
 	assert_int_equal(read_slave(&p), 0); /* input is gone too */
 	ASSERT_ERR(write(p.s, "x", 1), EIO);

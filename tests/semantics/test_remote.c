@@ -163,7 +163,7 @@ static void pidfds_signal_and_tell_of_the_end(void **state)
 	ASSERT_ERR(pidfd_open(-1, 0), EINVAL);
 	ASSERT_ERR(pidfd_open(1 << 21, 0), ESRCH);
 	ASSERT_OK(pidfd_send(fd, SIGKILL, NULL, 0));
-	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
 	assert_true(p.revents & POLLIN);
 	ASSERT_OK(waitid(P_PIDFD, (id_t)fd, &info, WEXITED));
 	assert_int_equal(info.si_pid, pid);

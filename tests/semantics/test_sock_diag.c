@@ -21,7 +21,7 @@ static int diag_socket(void)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 
 	ASSERT_OK(fd);
-	set_timeout(fd, SO_RCVTIMEO, 5000);
+	set_timeout(fd, SO_RCVTIMEO, 30000);
 	return fd;
 }
 

@@ -83,7 +83,7 @@ static void but_not_for_long(void **state)
 	ASSERT_OK(ioctl(sv[0], SIOCOUTQ, &out));
 	assert_true(out == 4 || now_ms() - since > 150);
 	p.fd = sv[1];
-	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
 	assert_true(now_ms() - since > 120);
 	arrives(sv[1], "abcd");
 	close_pair(sv);
@@ -150,7 +150,7 @@ static void whole_segments_go_out(void **state)
 	for (n = 0; n < 131072;) {
 		struct pollfd p = { sv[1], POLLIN, 0 };
 
-		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_int_equal(poll(&p, 1, 30000), 1);
 		n += take(sv[1], buf + n, sizeof(buf) - n);
 	}
 	ASSERT_OK(set_level(sv[0], IPPROTO_TCP, TCP_CORK, 0));
@@ -236,7 +236,7 @@ static void or_after_a_while(void **state)
 	struct pollfd p = { l, POLLIN, 0 };
 
 	ASSERT_OK(connect4(c, INADDR_LOOPBACK, port));
-	assert_int_equal(poll(&p, 1, 20000), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
 	a = accept(l, NULL, NULL);
 	ASSERT_OK(a);
 	assert_int_equal(events_now(a), POLLOUT);

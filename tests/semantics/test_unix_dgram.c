@@ -185,7 +185,7 @@ static void a_full_queue_blocks(void **state)
 	assert_int_equal(bg_end(&bg), 1);
 	while (recv(r, &c, 1, MSG_DONTWAIT) == 1)
 		;
-	assert_int_equal(epoll_wait(ep, &ev, 1, 1000), 1);
+	assert_int_equal(epoll_wait(ep, &ev, 1, 30000), 1);
 	assert_int_equal(ev.events, EPOLLOUT);
 	assert_int_equal(events_now(o.fd), POLLOUT);
 }

@@ -353,9 +353,9 @@ static void interrupt(int sig)
 
 static int signal_parent_then_end(void *arg)
 {
-	sleep_ms(30);
+	wait_asleep(getppid());
 	kill(getppid(), SIGUSR1);
-	sleep_ms(30);
+	wait_asleep(getppid());
 	return 0;
 }
 
