@@ -13,8 +13,9 @@
 #include "emul/syscalls/handler.h"
 #include "emul/syscalls/stats.h"
 
-/* READS, WRITES, CLOSES: if the file behind argument 0 permits. MAPS, ADVISES: what does not fill the pages in advance. ASKS: ioctls that ask. */
-enum how { NO, ALWAYS, READS, WRITES, CLOSES, MAPS, ADVISES, ASKS };
+/* READS, WRITES, CLOSES: if the file behind argument 0 permits. MAPS, ADVISES: what does not fill the pages in advance.
+ * ASKS: ioctls that ask. SYNCS: of what has no disk. */
+enum how { NO, ALWAYS, READS, WRITES, CLOSES, MAPS, ADVISES, ASKS, SYNCS };
 
 static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_read] = READS, [SYS_pread64] = READS, [SYS_readv] = READS, [SYS_preadv] = READS, [SYS_preadv2] = READS,
@@ -23,6 +24,12 @@ static const unsigned char how[SYSCALL_MAX] = {
 	[SYS_stat] = ALWAYS, [SYS_lstat] = ALWAYS, [SYS_fstat] = ALWAYS, [SYS_newfstatat] = ALWAYS, [SYS_statx] = ALWAYS,
 	[SYS_access] = ALWAYS, [SYS_faccessat] = ALWAYS, [SYS_faccessat2] = ALWAYS,
 	[SYS_readlink] = ALWAYS, [SYS_readlinkat] = ALWAYS, [SYS_getdents64] = ALWAYS, [SYS_getcwd] = ALWAYS,
+	[SYS_unlink] = ALWAYS, [SYS_unlinkat] = ALWAYS, [SYS_rename] = ALWAYS, [SYS_renameat] = ALWAYS, [SYS_renameat2] = ALWAYS,
+	[SYS_link] = ALWAYS, [SYS_linkat] = ALWAYS, [SYS_symlink] = ALWAYS, [SYS_symlinkat] = ALWAYS,
+	[SYS_mkdir] = ALWAYS, [SYS_mkdirat] = ALWAYS, [SYS_rmdir] = ALWAYS, [SYS_ftruncate] = ALWAYS,
+	[SYS_chmod] = ALWAYS, [SYS_fchmod] = ALWAYS, [SYS_fchmodat] = ALWAYS, [SYS_chown] = ALWAYS, [SYS_fchown] = ALWAYS,
+	[SYS_lchown] = ALWAYS, [SYS_fchownat] = ALWAYS, [SYS_utimensat] = ALWAYS, [SYS_statfs] = ALWAYS, [SYS_fstatfs] = ALWAYS,
+	[SYS_fsync] = SYNCS, [SYS_fdatasync] = SYNCS, [SYS_chdir] = ALWAYS, [SYS_fadvise64] = ALWAYS,
 	[SYS_dup] = ALWAYS, [SYS_pipe2] = ALWAYS, [SYS_eventfd2] = ALWAYS, [SYS_umask] = ALWAYS,
 	[SYS_poll] = ALWAYS, [SYS_epoll_wait] = ALWAYS, [SYS_epoll_ctl] = ALWAYS,
 	[SYS_getpid] = ALWAYS, [SYS_gettid] = ALWAYS, [SYS_getppid] = ALWAYS, [SYS_getuid] = ALWAYS, [SYS_geteuid] = ALWAYS,
@@ -50,6 +57,8 @@ static const unsigned short worth_ringing[] = {
 	SYS_readlink, SYS_getdents64, SYS_getcwd, SYS_pread64, SYS_pwrite64, SYS_write, SYS_rt_sigprocmask, SYS_rt_sigaction,
 	SYS_getrandom, SYS_uname, SYS_getrusage, SYS_epoll_ctl, SYS_kill, SYS_tgkill, SYS_mmap, SYS_munmap, SYS_mprotect,
 	SYS_madvise, SYS_brk, SYS_sigaltstack, SYS_ioctl,
+	SYS_unlink, SYS_rename, SYS_mkdir, SYS_rmdir, SYS_link, SYS_symlink, SYS_ftruncate, SYS_chmod, SYS_fchmod, SYS_fchown,
+	SYS_fdatasync, SYS_chdir,
 };
 
 /* Sleeping comes before any effect, or not at all. */
@@ -67,6 +76,13 @@ static bool close_permits(struct task *t, int fd)
 	AUTO(file) f = fdtab_get(t->fds, fd);
 
 	return !f || !f->ops->close_waits || !f->ops->close_waits(f);
+}
+
+static bool sync_permits(struct task *t, int fd)
+{
+	AUTO(file) f = fdtab_get(t->fds, fd);
+
+	return !f || !file_sync_waits(f);
 }
 
 /* Is it a terminal, how large is it, is there something: asked of every file that a program opens by stdio or Python. */
@@ -88,6 +104,7 @@ static bool permitted(struct task *t, uint64_t nr, const struct sysargs *a)
 	case CLOSES: return close_permits(t, arg_int(a, 0));
 	case MAPS: return (arg_int(a, 3) & MAP_TYPE) == MAP_PRIVATE && !(arg_int(a, 3) & (MAP_POPULATE | MAP_LOCKED));
 	case ADVISES: return arg_int(a, 2) != MADV_POPULATE_READ && arg_int(a, 2) != MADV_POPULATE_WRITE;
+	case SYNCS: return sync_permits(t, arg_int(a, 0));
 	case ASKS: return ioctl_asks(arg_uint(a, 1));
 	default: return false;
 	}

@@ -400,6 +400,11 @@ static int host_fd_of(struct file *f)
 	return f->ops->host_fd ? f->ops->host_fd(f) : -1;
 }
 
+bool file_sync_waits(struct file *f)
+{
+	return host_fd_of(f) >= 0;
+}
+
 int file_syncfs(struct file *f)
 {
 	int fd = host_fd_of(f);

@@ -154,6 +154,7 @@ int file_readdir(struct file *f, struct dirsink *out); /* -ENOTDIR; -ENOENT: the
 int file_truncate(struct file *f, uint64_t size);      /* -EINVAL: not regular or not open for writing */
 int file_fallocate(struct file *f, int mode, int64_t off, int64_t len); /* with all checks of vfs_fallocate() */
 int file_fsync(struct file *f, bool datasync);
+bool file_sync_waits(struct file *f); /* for a disk of the host */
 int file_syncfs(struct file *f); /* all of the file system that f is on */
 int file_sync_range(struct file *f, int64_t off, int64_t len, unsigned flags); /* -EINVAL, -ESPIPE */
 /* lseek of anonymous files that have none, but do not refuse (eventfd, epoll, timerfd, inotify): where it is. */
