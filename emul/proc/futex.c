@@ -258,7 +258,7 @@ static long apply_op(struct mm *mm, gva_t uaddr, uint32_t code, bool *ret)
 	long r;
 
 	if (code & (uint32_t)FUTEX_OP_OPARG_SHIFT << 28)
-		oparg = 1 << (oparg & 31);
+		oparg = (int32_t)(1u << (oparg & 31));
 	r = get_guest_u32(mm, uaddr, &old);
 	for (; r == 0; old = seen) {
 		switch (op) {
