@@ -114,7 +114,7 @@ static void cpuinfo_has_a_block_for_each_cpu(void **state)
 	int nr = nr_online();
 
 	get("/proc/cpuinfo");
-	assert_int_equal(strncmp(text, "processor\t: 0\n", 14), 0);
+	assert_int_equal(strncmp(text, "processor\t: ", 12), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (lines_with(keys[i]) != nr)
 			fail_msg("%d lines of \"%s\" for %d CPUs", lines_with(keys[i]), keys[i],

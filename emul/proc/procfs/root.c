@@ -2,6 +2,7 @@
 /* /proc: machine-wide files, /proc/self and /proc/thread-self, and the way into /proc/PID. man 5 proc. */
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +25,56 @@ int seq_host_file(struct seq *out, const char *path)
 	while ((n = read(fd, buf, sizeof(buf))) > 0)
 		seq_write(out, buf, (size_t)n);
 	return n < 0 ? -EIO : 0;
+}
+
+/*
+ * A file of the host with one section for each CPU: only those of the instance's CPUs, as /sys shows them (and Linux, when others are
+ * off line). cpu_of(line) is the CPU whose section begins with this line, -2 if it goes on, -1 if it belongs to none.
+ */
+static int seq_host_cpus(struct seq *out, const char *path, const cpu_set_t *cpus, int (*cpu_of)(const char *line))
+{
+	FILE *f = fopen(path, "re");
+	bool shown = true;
+	char *line = NULL;
+	size_t room = 0;
+
+	if (!f)
+		return -ENOENT;
+	while (getline(&line, &room, f) > 0) {
+		int cpu = cpu_of(line);
+
+		if (cpu != -2)
+			shown = cpu == -1 || (cpu < CPU_SETSIZE && CPU_ISSET(cpu, cpus));
+		if (shown)
+			seq_puts(out, line);
+	}
+	free(line);
+	fclose(f);
+	return 0;
+}
+
+static int cpu_of_cpuinfo(const char *line)
+{
+	int cpu;
+
+	return sscanf(line, "processor : %d", &cpu) == 1 ? cpu : -2;
+}
+
+static int cpu_of_stat(const char *line)
+{
+	int cpu;
+
+	return sscanf(line, "cpu%d ", &cpu) == 1 && line[3] != ' ' ? cpu : -1;
+}
+
+static int show_cpuinfo(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	return seq_host_cpus(out, "/proc/cpuinfo", &env_of(n)->cpus, cpu_of_cpuinfo);
+}
+
+static int show_cpu_times(struct pnode *n, struct fs_ctx *c, struct seq *out)
+{
+	return seq_host_cpus(out, "/proc/stat", &env_of(n)->cpus, cpu_of_stat);
 }
 
 /* Files that are the host's own: facts of the hardware and the kernel. arg: the host path. */
@@ -189,6 +240,8 @@ SHOW(vmstat, show_vmstat);
 
 SHOW(tty_drivers, show_tty_drivers);
 SHOW(ldiscs, show_ldiscs);
+SHOW(cpuinfo, show_cpuinfo);
+SHOW(stat, show_cpu_times);
 
 static const struct pentry tty_entries[] = {
 	{ "drivers", &tty_drivers_ops, NULL, NULL },
@@ -198,7 +251,7 @@ static const struct pentry tty_entries[] = {
 
 static const struct pentry root_entries[] = {
 	{ "cmdline", &kernel_cmdline_ops, NULL, NULL },
-	{ "cpuinfo", &host_ops, "/proc/cpuinfo", NULL },
+	{ "cpuinfo", &cpuinfo_ops, NULL, NULL },
 	{ "devices", &host_ops, "/proc/devices", NULL },
 	{ "filesystems", &filesystems_ops, NULL, NULL },
 	{ "interrupts", &host_ops, "/proc/interrupts", NULL },
@@ -209,7 +262,7 @@ static const struct pentry root_entries[] = {
 	{ "net", &link_ops, "self/net", NULL },
 	{ "partitions", &host_ops, "/proc/partitions", NULL },
 	{ "self", &self_ops, NULL, NULL },
-	{ "stat", &host_ops, "/proc/stat", NULL },
+	{ "stat", &stat_ops, NULL, NULL },
 	{ "swaps", &swaps_ops, NULL, NULL },
 	{ "sys", &dir_ops, NULL, proc_sys_entries },
 	{ "sysvipc", &dir_ops, NULL, proc_sysvipc_entries },
