@@ -4,16 +4,16 @@
 export XDG_RUNTIME_DIR=$scratch/run
 mkdir -m 700 "$XDG_RUNTIME_DIR"
 ip link set lo up
-within() { for _ in $(seq "$1"); do if "${@:2}"; then return 0; fi; sleep 0.5; done; echo "not within $1 rounds: ${*:2}"; return 1; }
+within() { for _ in $(seq "$1"); do if "${@:2}"; then return 0; fi; sleep 0.5; done; echo "not within $1 rounds: ${*:2}"; return 1; } # rounds of half a second or more
 is_listed() { [ "$(dora list | awk -v name="$1" '$2 == name { print $3 }')" = "$2" ]; }
 why() { grep -A 1 ERROR said | tail -n 1; }
 summed() { [ "$(cat sink.out)" = "20 99999000180" ] || { echo "wrong: $(cat sink.out)"; return 1; }; }
-detached() { dora start forever.yml --detach --name ticking > said || { why; return 1; }; within 40 is_listed ticking Running; }
-stop() { dora stop --name ticking > said || { why; return 1; }; within 40 is_listed ticking "$FINISHED"; }
+detached() { dora start forever.yml --detach --name ticking > said || { why; return 1; }; within 160 is_listed ticking Running; }
+stop() { dora stop --name ticking > said || { why; return 1; }; within 160 is_listed ticking "$FINISHED"; }
 finishes() { # the command that started it is gone; another one sees the end
 	rm -f sink.out
 	dora start count.yml --detach --name counting > said || { why; return 1; }
-	within 60 is_listed counting "$FINISHED" && summed
+	within 240 is_listed counting "$FINISHED" && summed
 }
 latency_of() { # SIZE...
 	dora start latency.yml --attach > said || { why; return 1; }

@@ -33,7 +33,7 @@ attached() { # twenty messages through three nodes, every other one in shared me
 	for n in source double sink; do has "$n finished successfully" < said || return 1; done
 	summed
 }
-logs() { within 20 sh -c "timeout 60 $vmrun dora logs ticking --node ticks < /dev/null 2>&1 | grep -q 'tick [0-9]'"; }
+logs() { within 80 sh -c "timeout 60 $vmrun dora logs ticking --node ticks < /dev/null 2>&1 | grep -q 'tick [0-9]'"; }
 latency() { latency_of 8 4096 65536 1048576 4194304 41943040; }
 down() { over down; }
 run_cases help up attached detached logs stop finishes latency down

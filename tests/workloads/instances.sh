@@ -10,12 +10,12 @@ here=$(realpath "$(dirname "$0")")
 
 run() { # NAME ARG...: joins the instance of that name
 	local n=$1; shift
-	timeout -k 5 60 "$VMRUN" --name "$n" "$@"
+	timeout -k 5 180 "$VMRUN" --name "$n" "$@"
 }
-ctl() { local n=$1; shift; timeout -k 5 60 "$VMCTL" --name "$n" "$@"; }
+ctl() { local n=$1; shift; timeout -k 5 180 "$VMCTL" --name "$n" "$@"; }
 instance_pid() { ctl "$1" --json stats | sed -n 's/^  "pid": \([0-9]*\).*/\1/p'; }
 gone() { # nobody listens as NAME; long before the time-out
-	for _ in $(seq 300); do [ -e "$dir/$1.sock" ] || return 0; sleep 0.1; done
+	for _ in $(seq 600); do [ -e "$dir/$1.sock" ] || return 0; sleep 0.1; done
 	echo "$1 still runs"; return 1
 }
 is() { [ "$1" = "$2" ] || { echo "'$1' instead of '$2'"; return 1; }; }
@@ -33,7 +33,7 @@ status_comes_back() {
 joins() {
 	local second
 	run b sh -c 'echo shared > /tmp/only-in-memory; until [ -e /tmp/seen ]; do sleep 0.05; done' & first=$!
-	for _ in $(seq 300); do second=$(run b cat /tmp/only-in-memory 2> /dev/null) && break; sleep 0.1; done
+	for _ in $(seq 600); do second=$(run b cat /tmp/only-in-memory 2> /dev/null) && break; sleep 0.1; done
 	is "$second" shared || return 1
 	[ ! -e /tmp/only-in-memory ] || return 1
 	run b sh -c 'echo > /tmp/seen'
@@ -65,14 +65,14 @@ pipes() {
 	is "$(run e cat < "$scratch/data" | run e md5sum | cut -d' ' -f1)" "$(md5sum < "$scratch/data" | cut -d' ' -f1)" || return 1
 	is "$(run e sh -c 'echo out; echo err >&2' 2>&1 > /dev/null)" err || return 1
 	# who reads a command's output sees its end, though the instance goes on
-	is "$(timeout 30 "$VMRUN" --name e sh -c 'sleep 1000 > /dev/null 2>&1 & echo done' | cat)" done || return 1
+	is "$(timeout 180 "$VMRUN" --name e sh -c 'sleep 1000 > /dev/null 2>&1 & echo done' | cat)" done || return 1
 	ctl e stop && gone e
 }
 
 ten_at_once() {
 	local i pids=() wrong=0
 	for i in $(seq 10); do run f sh -c "until [ -e /tmp/go ]; do sleep 0.05; done; echo $i" > "$scratch/ten.$i" & pids+=($!); done
-	for _ in $(seq 300); do [ "$(ctl f ps 2> /dev/null | grep -c ' sh$')" = 10 ] && break; sleep 0.1; done
+	for _ in $(seq 600); do [ "$(ctl f ps 2> /dev/null | grep -c ' sh$')" = 10 ] && break; sleep 0.1; done
 	is "$("$VMCTL" --json list | grep -c '"name": "f"')" 1 || wrong=1
 	run f sh -c 'echo > /tmp/go'
 	for i in $(seq 10); do wait "${pids[i - 1]}" || wrong=1; is "$(cat "$scratch/ten.$i")" "$i" || wrong=1; done
@@ -86,7 +86,7 @@ one_after_the_other() { # each meets the end of the one before
 
 killed_instance() {
 	run h sleep 1000 2> "$scratch/err" & local client=$!
-	for _ in $(seq 300); do pid=$(instance_pid h 2> /dev/null) && [ -n "$pid" ] && ctl h ps 2> /dev/null | grep -q sleep && break; sleep 0.1; done
+	for _ in $(seq 600); do pid=$(instance_pid h 2> /dev/null) && [ -n "$pid" ] && ctl h ps 2> /dev/null | grep -q sleep && break; sleep 0.1; done
 	kill -9 "$pid" || return 1
 	wait $client; is $? 125 || return 1
 	grep -q 'instance ended' "$scratch/err" || { cat "$scratch/err"; return 1; }
@@ -97,12 +97,12 @@ killed_instance() {
 
 killed_client() { # as a closed terminal
 	"$VMRUN" --name i sh -c 'setsid sleep 30000 > /dev/null 2>&1 & exec sleep 40000' & local client=$!
-	for _ in $(seq 300); do
+	for _ in $(seq 600); do
 		ctl i ps -f > "$scratch/ps" 2> /dev/null && grep -q 'sleep 40000' "$scratch/ps" && ! grep -q setsid "$scratch/ps" && break
 		sleep 0.1
 	done
 	kill -9 $client
-	for _ in $(seq 300); do ctl i ps -f | grep -q 'sleep 40' || break; sleep 0.1; done
+	for _ in $(seq 600); do ctl i ps -f | grep -q 'sleep 40' || break; sleep 0.1; done
 	ctl i ps -f > "$scratch/ps"
 	grep -q 'sleep 40' "$scratch/ps" && { echo "the program did not hear of it"; return 1; }
 	grep -q 'sleep 30' "$scratch/ps" || { echo "what was detached is gone"; return 1; }
@@ -114,7 +114,7 @@ signals() {
 	for s in TERM INT HUP USR1 QUIT; do
 		rm -f "$scratch/ready"
 		(cd "$scratch" && exec "$VMRUN" --name j sh -c "trap 'echo got $s; exit 9' $s; touch ready; while :; do sleep 0.1; done") > "$scratch/sig" & local client=$!
-		for _ in $(seq 300); do [ -e "$scratch/ready" ] && break; sleep 0.1; done
+		for _ in $(seq 600); do [ -e "$scratch/ready" ] && break; sleep 0.1; done
 		kill -$s $client; wait $client; got=$?
 		is "$(cat "$scratch/sig") $got" "got $s 9" || return 1
 	done
@@ -131,14 +131,14 @@ contradictions() {
 	for o in "--net user" "--rootfs $scratch/v" "--no-rewrite" "--volume $scratch/v:/w"; do
 		run k $o true 2> /dev/null; is $? 125 || { echo "$o"; return 1; }
 	done
-	timeout 60 "$VMRUN" --name k --new true 2> /dev/null; is $? 125 || return 1
-	timeout 60 "$VMRUN" --name ../k true 2> /dev/null; is $? 125 || return 1
+	timeout 180 "$VMRUN" --name k --new true 2> /dev/null; is $? 125 || return 1
+	timeout 180 "$VMRUN" --name ../k true 2> /dev/null; is $? 125 || return 1
 	ctl k stop && gone k
 }
 
 control() {
 	run l sh -c 'trap "" TERM; sleep 1000 > /dev/null 2>&1 & exec sleep 1000' & local client=$!
-	for _ in $(seq 300); do [ "$(ctl l ps 2> /dev/null | grep -c sleep)" = 2 ] && break; sleep 0.1; done
+	for _ in $(seq 600); do [ "$(ctl l ps 2> /dev/null | grep -c sleep)" = 2 ] && break; sleep 0.1; done
 	ctl l ps -f | grep -q 'sleep 1000' || return 1
 	ctl l stats | grep -q '^calls' || return 1
 	ctl l --json stats | python3 -c 'import json, sys; s = json.load(sys.stdin); assert s["processes"] == 2 and s["exits"] > 0 and s["memory"]["total"] > 0' || return 1
@@ -161,7 +161,7 @@ directories_go_with_their_programs() { # and not before the last of them
 	[ "$(grep -c "^$scratch/gone" "$scratch/mounts")" -le 1 ] || { echo "directories of ended programs are still there"; return 1; }
 	[ -e "$scratch/gone.1/file" ] && [ -e "$scratch/gone.12/file" ] || return 1
 	run p sh -c 'echo > /tmp/go'
-	for i in $(seq 100); do [ -e "$scratch/keep/file" ] && break; sleep 0.1; done
+	for i in $(seq 600); do [ -e "$scratch/keep/file" ] && break; sleep 0.1; done
 	is "$(cat "$scratch/keep/file" 2>&1)" real && ctl p stop && gone p
 }
 
@@ -176,7 +176,7 @@ everything_in_json() {
 	printf 'older\n' > "$dir/q.log.1"; printf 'newer\n' > "$dir/q.log"
 	is "$(ctl q logs | tr '\n' ' ')" "older newer " && is "$(ctl q --json logs | tr -d ' \n')" '["older","newer"]' || return 1
 	run q sh -c 'sleep 1000 > /dev/null 2>&1 &' || return 1
-	timeout 30 "$VMCTL" --name q --json top | head -n 1 > "$scratch/json"
+	timeout 180 "$VMCTL" --name q --json top | head -n 1 > "$scratch/json"
 	python3 -c 'import json, sys; t = json.loads(open(sys.argv[1]).readline()); assert len(t["processes"]) == 1 and t["stats"]["calls"] >= 0' "$scratch/json" || return 1
 	is "$(ctl q logs)" "" || { echo "the log of another instance"; return 1; }
 	ctl q stop && gone q
@@ -190,16 +190,16 @@ leftovers() { # of 40 ended ones, one of them killed: logs of the last ones stay
 	run s true && gone s || return 1
 	n=$(ls "$dir"/*.log | wc -l)
 	[ "$n" -le 17 ] && [ -e "$dir/old3.log" ] && [ -e "$dir/old3.log.1" ] && [ ! -e "$dir/old38.log.1" ] && [ ! -e "$dir/old39.sock" ] || { ls "$dir"; return 1; }
-	for i in $(seq 50); do n=$(echo "$dir"/*.lock); [ "$n" = "$dir/r.lock" ] && break; sleep 0.1; done
+	for i in $(seq 600); do n=$(echo "$dir"/*.lock); [ "$n" = "$dir/r.lock" ] && break; sleep 0.1; done
 	is "$n" "$dir/r.lock" || return 1
 	ctl s logs > /dev/null && ctl r ps > /dev/null && ctl r stop && gone r && rm "$dir"/old*
 }
 
-garbage() { timeout 120 python3 "$here/instances.py" garbage "$VMRUN" "$dir" && gone m; }
-terminal() { timeout 120 python3 "$here/instances.py" terminal "$VMRUN" && gone n; }
+garbage() { timeout 300 python3 "$here/instances.py" garbage "$VMRUN" "$dir" && gone m; }
+terminal() { timeout 300 python3 "$here/instances.py" terminal "$VMRUN" && gone n; }
 unsafe_directory() {
 	mkdir -m 700 -p "$scratch/other"; mkdir -m 777 "$scratch/other/vmrun"; chmod 777 "$scratch/other/vmrun"
-	(XDG_RUNTIME_DIR=$scratch/other timeout 60 "$VMRUN" --name "o$$" true) > /dev/null 2>&1
+	(XDG_RUNTIME_DIR=$scratch/other timeout 180 "$VMRUN" --name "o$$" true) > /dev/null 2>&1
 	is "$(ls "$scratch/other/vmrun")" ""
 }
 

@@ -3,7 +3,7 @@
 set -u
 VMRUN=${VMRUN:-$PWD/build/vmrun}
 [ -x "$VMRUN" ] || { echo "no vmrun at $VMRUN: build first, or set VMRUN" >&2; exit 2; }
-LIMIT=${LIMIT:-60}
+LIMIT=${LIMIT:-180}
 passed=0 failed=0
 scratch=$(mktemp -d); trap 'rm -rf "$scratch"' EXIT
 verdict() { # name ok detail

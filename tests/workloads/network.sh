@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 PY=/usr/bin/python3
 export PYTHONPATH="$here/network"
 
-for c in reaches_host publishes resolves; do holds "user-$c" timeout 60 $PY -m user "$VMRUN" $c; done
+for c in reaches_host publishes resolves; do holds "user-$c" timeout 180 $PY -m user "$VMRUN" $c; done
 holds loopback-only sh -c "'$VMRUN' --new --net loopback $PY -c '
 import socket
 l = socket.create_server((\"127.0.0.1\", 0)); socket.create_connection(l.getsockname()).close()
@@ -14,7 +14,7 @@ try: socket.create_connection((\"10.0.2.2\", 1), 5); raise SystemExit(1)
 except OSError as e: raise SystemExit(e.errno != 101)'"
 without_libslirp() {
 	mkdir -p "$scratch/lib"; echo nothing > "$scratch/lib/libslirp.so.0"
-	LD_LIBRARY_PATH=$scratch/lib timeout 60 "$VMRUN" --new --net user $PY -c '
+	LD_LIBRARY_PATH=$scratch/lib timeout 180 "$VMRUN" --new --net user $PY -c '
 import socket
 try: socket.create_connection(("10.0.2.2", 1), 5); raise SystemExit(1)
 except OSError as e: raise SystemExit(e.errno != 101)' 2> "$scratch/err" || return 1
@@ -30,11 +30,11 @@ if [ "$(id -u)" = 0 ] && [ -e /dev/net/tun ]; then
 	trap 'ip netns del $ns; rm -rf "$scratch"' EXIT
 	ip -n $ns link set lo up
 	for c in reaches_host host_reaches udp ping many_connections bulk second_instance capture vanishes multicast; do
-		holds "tap-$c" timeout 100 ip netns exec $ns $PY -m tap "$VMRUN" $c
+		holds "tap-$c" timeout 200 ip netns exec $ns $PY -m tap "$VMRUN" $c
 	done
-	holds tap-malformed timeout 100 ip netns exec $ns $PY -m malformed "$VMRUN"
+	holds tap-malformed timeout 200 ip netns exec $ns $PY -m malformed "$VMRUN"
 	holds tap-leaves-nothing sh -c "! ip -n $ns link show vmrun0"
-	holds tap-persistent sh -c "ip -n $ns tuntap add vt7 mode tap && timeout 60 ip netns exec $ns $PY -m tap '$VMRUN' named && ip -n $ns link show vt7"
+	holds tap-persistent sh -c "ip -n $ns tuntap add vt7 mode tap && timeout 180 ip netns exec $ns $PY -m tap '$VMRUN' named && ip -n $ns link show vt7"
 else
 	echo "skipped the tap: not root, or no /dev/net/tun"
 fi

@@ -11,12 +11,12 @@ same pipeline sh -c 'seq 1 5000 | sort -rn | uniq | head -n 3 | tr "\n" " "'
 same statuses sh -c 'sh -c "exit 77"; echo $?; sh -c "kill -TERM \$\$"; echo $?; sh -c "kill -SEGV \$\$"; echo $?; nothing-of-this-name; echo $?; /etc/hostname; echo $?'
 same killed-by-signal sh -c 'kill -9 $$'
 same background-and-wait bash -c 'for i in 1 2 3 4 5 6 7 8; do (sleep 0.0$i; exit $i) & p[$i]=$!; done; for i in 1 2 3 4 5 6 7 8; do wait ${p[$i]}; echo $?; done; wait; wait -n; echo $?'
-same wait-for-any bash -c 'sleep 0.3 & (sleep 0.05; exit 5) & wait -n; echo $?; jobs | wc -l; kill %1; wait %1; echo $?'
+same wait-for-any bash -c 'sleep 300 & (sleep 0.05; exit 5) & wait -n; echo $?; jobs | wc -l; kill %1; wait %1; echo $?'
 same traps bash -c 'trap "echo got usr1" USR1; trap "echo child" CHLD; trap "echo bye" EXIT; kill -USR1 $$; (kill -USR1 $$); sleep 0.05; echo end'
 same substitution bash -c 'diff <(seq 1 10) <(seq 1 11); cat <<< "$(echo $(echo nested))"; coproc cat; echo hi >&${COPROC[1]}; read -u ${COPROC[0]} x; echo $x'
 same sigpipe bash -c 'yes | head -n 2; echo ${PIPESTATUS[@]}'
-same job-control-without-tty bash -c 'set -m; sleep 5 & kill -STOP %1; sleep 0.05; jobs -l | sed "s/[0-9]\{2,\}/PID/"; kill -CONT %1; kill %1; wait %1; echo $?; (sleep 0.1; echo done) & wait'
-same groups bash -c 'set -m; (sleep 10 & sleep 10 & wait) & sleep 0.1; kill -TERM -- -$!; wait $!; echo $?'
+same job-control-without-tty bash -c 'set -m; sleep 300 & kill -STOP %1; until grep -q "State:.T" /proc/$!/status; do sleep 0.02; done; sleep 0.05; jobs -l | sed "s/[0-9]\{2,\}/PID/"; kill -CONT %1; kill %1; wait %1; echo $?; (sleep 0.1; echo done) & wait'
+same groups bash -c 'set -m; (sleep 300 & sleep 300 & wait) & sleep 0.1; kill -TERM -- -$!; wait $!; echo $?'
 same dash-script dash -c 'f() { trap "echo int $1" INT; kill -INT $$; trap - INT; return 4; }; f a; echo $?; x=$(f b); echo "$x"; (exit 3) || echo or $?; set -e; false || true; echo still; (set +e; false; echo not set); i=0; while [ $i -lt 50 ]; do i=$(expr $i + 1); done; echo $i'
 same fork-storm bash -c 'n=0; for i in $(seq 1 200); do n=$((n + $(/bin/echo 1))); done; echo $n'
 same xargs-parallel sh -c 'seq 1 60 | xargs -P 8 -n 3 sh -c "echo \$((\$1 + \$2 + \$3))" x | sort -n | tr "\n" " "'
@@ -30,7 +30,7 @@ def take():
     except OSError as e: print(e)
 take(); os.setsid(); print(os.getsid(0) == os.getpid()); take()'
 same limits bash -c 'ulimit -n 20; for i in $(seq 3 30); do eval "exec $i</dev/null" || break; done 2>/dev/null; (ulimit -f 1; trap "" XFSZ; dd if=/dev/zero of=big bs=1024 count=3 2>&1 | head -n 1); ulimit -t 1; while :; do :; done'
-same orphans bash -c '(sh -c "sleep 0.2; echo orphan > o" &); sleep 0.5; cat o; rm o'
+same orphans bash -c '(sh -c "sleep 0.2; echo orphan > o" &); until grep -q orphan o 2> /dev/null; do sleep 0.1; done; cat o; rm o'
 same umask-and-directory bash -c 'umask 027; touch a; stat -c %a a; mkdir x; cd x; pwd | grep -o "x$"; (cd /; pwd); ulimit -s'
 same locks bash -c 'exec 9> l; flock -n 9 && echo first; (exec 8> l; flock -n 8 || echo second waits); flock -u 9; flock -n l echo third'
 same times bash -c 'busybox awk "BEGIN { for (i = 0; i < 3000000; i++) s += i; print s }"; times | busybox awk -F"[ms ]" "NR == 2 { print (\$1 * 60 + \$2 > 0.02) }"'
@@ -60,13 +60,13 @@ static void*f(void*u){long ok=0;for(int i=0;i<20;i++){int s;pid_t p;char*a[]={"s
 int main(void){pthread_t t[8];long n=0;void*r;for(int i=0;i<8;i++)pthread_create(t+i,0,f,0);for(int i=0;i<8;i++)pthread_join(t[i],&r),n+=(long)r;printf("%ld\n",n);}
 C
 same threads-that-fork "$scratch/storm"
-same perl perl -e 'use POSIX; pipe R,W; if(!fork){close R; print W "child\n"; exit 5} close W; print <R>; wait; print $?>>8, "\n"; $SIG{CHLD}=sub{print "chld\n"}; system("true"); $SIG{CHLD}="DEFAULT"; print `echo out; exit 3`; print $?>>8, "\n"; open(P, "|-", "cat; echo end") or die; print P "to a child\n"; close P; local $SIG{ALRM}=sub{die "alarm\n"}; eval { alarm 1; select undef,undef,undef,5; }; print $@'
-same node-children node -e 'const c=require("child_process");console.log(c.execSync("echo sync").toString());const p=c.spawn("sh",["-c","cat; echo err >&2; exit 7"],{stdio:["pipe","pipe","inherit"]});p.stdout.on("data",d=>process.stdout.write(d));p.on("close",(k,s)=>{console.log(k,s);const q=c.spawn("sleep",["9"]);q.on("exit",(k,s)=>console.log(k,s));q.kill("SIGTERM")});p.stdin.end("through a pipe\n")' 
+same perl perl -e 'use POSIX; pipe R,W; if(!fork){close R; print W "child\n"; exit 5} close W; print <R>; wait; print $?>>8, "\n"; $SIG{CHLD}=sub{print "chld\n"}; system("true"); $SIG{CHLD}="DEFAULT"; print `echo out; exit 3`; print $?>>8, "\n"; open(P, "|-", "cat; echo end") or die; print P "to a child\n"; close P; local $SIG{ALRM}=sub{die "alarm\n"}; eval { alarm 1; select undef,undef,undef,100; }; print $@'
+same node-children node -e 'const c=require("child_process");console.log(c.execSync("echo sync").toString());const p=c.spawn("sh",["-c","cat; echo err >&2; exit 7"],{stdio:["pipe","pipe","inherit"]});p.stdout.on("data",d=>process.stdout.write(d));p.on("close",(k,s)=>{console.log(k,s);const q=c.spawn("sleep",["300"]);q.on("exit",(k,s)=>console.log(k,s));q.kill("SIGTERM")});p.stdin.end("through a pipe\n")' 
 same python-subprocess $PY -c 'import subprocess as s,os,signal
 print(s.run(["sh","-c","cat; exit 3"],input=b"abc",stdout=s.PIPE))
 p=[s.Popen(["sh","-c","exit %d"%i]) for i in range(20)];print(sum(x.wait() for x in p))
-p=s.Popen(["sleep","9"],start_new_session=True);os.killpg(p.pid,signal.SIGKILL);print(p.wait())
-try: s.run(["sleep","5"],timeout=0.1)
+p=s.Popen(["sleep","300"],start_new_session=True);os.killpg(p.pid,signal.SIGKILL);print(p.wait())
+try: s.run(["sleep","300"],timeout=0.1)
 except s.TimeoutExpired: print("late")'
 same python-fork $PY -c 'import os,resource
 r,w=os.pipe();x=[bytes([i%256])*4096 for i in range(3000)]
@@ -98,9 +98,9 @@ same git sh -c 'export GIT_AUTHOR_DATE=1700000000+0000 GIT_COMMITTER_DATE=170000
 holds fifty-copies-share-their-program "$PY" - "$VMRUN" <<'P'
 import subprocess,sys,re
 # 50 sleeping copies of one dynamic program: the pool may not grow by what one copy maps each time
-s='for i in $(seq %d); do sleep 3 & done; sleep 1; grep -E "^(MemFree|MemTotal)" /proc/meminfo; kill $(jobs -p)'
+s='for i in $(seq %d); do sleep 300 & done; until [ $(grep -lx sleep /proc/[0-9]*/comm | wc -l) = %d ]; do sleep 0.1; done; sleep 1; grep -E "^(MemFree|MemTotal)" /proc/meminfo; kill $(jobs -p)'
 def used(n):
-    t=subprocess.run([sys.argv[1],'--new','bash','-c',s%n],stdout=subprocess.PIPE,text=True).stdout
+    t=subprocess.run([sys.argv[1],'--new','bash','-c',s%(n,n)],stdout=subprocess.PIPE,text=True).stdout
     f={k:int(v) for k,v in re.findall(r'(\w+):\s+(\d+)',t)};return f['MemTotal']-f['MemFree']
 one,many=used(1),used(51);print((many-one)//50,'KiB a copy');sys.exit((many-one)/50>700)
 P

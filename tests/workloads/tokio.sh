@@ -36,7 +36,7 @@ mkdir -m 700 "$XDG_RUNTIME_DIR"
 ip link set lo up
 drive() { # KIND PROGRAMS CASE [VMRUN ARG...]: the transcript in $scratch/KIND.out
 	mkdir -p "$scratch/$1"
-	(cd "$scratch/$1" && timeout -k 5 100 /usr/bin/python3 "$here/tokio/drive.py" "${@:2}" > "$scratch/$1.out" 2>&1)
+	(cd "$scratch/$1" && timeout -k 5 400 /usr/bin/python3 "$here/tokio/drive.py" "${@:2}" > "$scratch/$1.out" 2>&1)
 }
 for b; do
 	for c in chat hello_world tinyhttp print_each_packet echo_udp echo echo_outside proxy tinydb udp_codec batch detached; do

@@ -37,6 +37,13 @@ static void *worker(void *arg) { while (go) usleep(1000); return 0; }
 int main(void) { pthread_t t; pthread_create(&t, 0, worker, 0); while (go) { n++; usleep(500); } return 3; }
 C
 cat > "$scratch/common" <<'C'
+# Waits until the command holds, for a minute; says so if it never does.
+until_holds() { for _ in $(seq 600); do if "$@"; then return; fi; sleep 0.1; done; echo "never: $*"; }
+is_in() { [ "$(cut -d' ' -f2,3 "/proc/$1/stat")" = "($2) $3" ]; }
+# Waits until the process has become this program and sleeps in it (or is in another state).
+comes_to() { until_holds is_in "$1" "$2" "${3:-S}"; }
+is_traced() { grep -q 'TracerPid:.*[1-9]' "/proc/$1/status"; }
+has_threads() { [ "$(ls "/proc/$1/task" | wc -l)" = "$2" ]; }
 # Lines of gdb and strace without what differs from run to run: addresses, thread names, process numbers.
 plain() { grep -vE '^\[?$| ?exited\]|^\[(New|Thread|Switching|Inferior)|^Using host|^warning|debuginfod|No such file or directory' | sed -E 's/0x[0-9a-f]+/X/g; s/\b[0-9]{3,}\b/N/g; s/ +/ /g'; }
 # strace -f -o: the names of calls of each process, in the order of their first lines. Signals and what they repeat come when they come.
@@ -58,7 +65,7 @@ bash_here strace-events <<'C'
 strace -f -e trace=execve,exit_group,kill sh -c '/bin/true; kill -USR1 $$' 2>&1 | plain | grep -vE '^strace: Process|SIGCHLD|resumed|unfinished'
 C
 bash_here strace-attach <<'C'
-sleep 20 & p=$!; sleep 0.2; timeout 2 strace -o o -p $p 2> /dev/null; kill $p; wait $p; echo $?; sed -E 's/<.*//' o; rm o
+sleep 1000 & p=$!; comes_to $p sleep; strace -o o -p $p 2> /dev/null & s=$!; until_holds is_traced $p; sleep 1; kill $s; wait $s; kill $p; wait $p; echo $?; sed -E 's/<.*//' o; rm o
 C
 bash_here strace-inject <<'C'
 strace -e trace=none -e inject=getuid,geteuid:retval=42 id -u 2> /dev/null; strace -o /dev/null -e inject=openat:error=ENOENT:when=3 cat /etc/hostname > /dev/null 2>&1; echo $?
@@ -84,7 +91,7 @@ gdb -batch -ex 'break worker' -ex run -ex 'thread apply all -s bt 1' -ex 'delete
 gdb -batch -ex run "$1/threads" 2>&1 | grep '^3 3'
 C
 bash_here gdb-attach <<'C'
-"$1/spin" & p=$!; sleep 0.3
+"$1/spin" & p=$!; until_holds has_threads $p 2
 gdb -batch -p $p -ex 'info threads' -ex 'print n > 0' -ex 'call (int)getpid() > 0' -ex 'print go = 0' -ex detach 2>&1 | grep -E '^\$|Thread .*spin' | sed -E 's/0x[0-9a-f]+/X/g; s/[0-9]{3,}/N/g; s/ in .*//'
 wait $p; echo $?
 C
@@ -92,12 +99,12 @@ bash_here gdb-follow-fork <<'C'
 gdb -batch -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' -ex 'catch exec' -ex 'run -c "/bin/true; exit 5"' -ex continue -ex continue /bin/sh 2>&1 | grep -E 'Catchpoint 1|exited' | plain
 C
 bash_here ps <<'C'
-sleep 30 & p=$!
+sleep 3000 & p=$!; comes_to $p sleep
 ps -o stat=,comm=,nlwp=,ni=,args= -p $p; ps -eLo pid,lwp,comm | awk -v p=$p '$1 == p { print $1 == $2, $3 }'
 ps aux | awk -v p=$p '$2 == p { print $1, $8, $11, $12 }'; ps -ef | awk -v p=$p -v b=$$ '$2 == p { print $1, $3 == b, $8, $9 }'
 ps axjf | awk -v p=$p -v b=$$ '$2 == p { print $1 == b }'; ps -o pid= --ppid $$ | grep -cw $p
-pgrep -P $$ -l sleep | sed 's/^[0-9]*//'; pgrep -f 'sleep 3[0]' | grep -cw $p; pidof sleep | grep -cw $p; pwdx $p | sed 's/^[0-9]*//; s/cwd.*//'
-kill -STOP $p; sleep 0.1; ps -o stat= -p $p; kill -CONT $p; sleep 0.1; ps -o stat= -p $p
+pgrep -P $$ -l sleep | sed 's/^[0-9]*//'; pgrep -f 'sleep 300[0]' | grep -cw $p; pidof sleep | grep -cw $p; pwdx $p | sed 's/^[0-9]*//; s/cwd.*//'
+kill -STOP $p; comes_to $p sleep T; ps -o stat= -p $p; kill -CONT $p; comes_to $p sleep; ps -o stat= -p $p
 pkill -P $$ -x sleep; wait $p; echo $?; ps -p $p > /dev/null; echo $?
 C
 bash_here ps-zombie <<'C'
@@ -105,18 +112,19 @@ python3 -c '
 import os, subprocess, time
 p = os.fork()
 if p == 0: os._exit(3)
-time.sleep(0.2)
+os.waitid(os.P_PID, p, os.WEXITED | os.WNOWAIT)
 print(subprocess.run(["ps", "-o", "stat=,args=", "-p", str(p)], capture_output=True, text=True).stdout.split()[0][0])
 print(os.waitpid(p, 0)[1])'
 C
 bash_here killall <<'C'
-sleep 31 & p=$!; killall -q nobody-has-this-name; echo $?; killall sleep; echo $?; wait $p; echo $?
+cp /bin/sleep napper # natively, it must be the only one of its name
+./napper 3100 & p=$!; comes_to $p napper; killall -q nobody-has-this-name; echo $?; killall napper; echo $?; wait $p; echo $?; rm napper
 C
 bash_here pstree <<'C'
-sleep 32 & sleep 0.2; pstree -a $$ | sed -E 's/case.sh.*/case.sh/; s/[0-9]{3,}/N/'; kill $!
+sleep 3200 & comes_to $! sleep; pstree -a $$ | sed -E 's/case.sh.*/case.sh/; s/[0-9]{3,}/N/'; kill $!
 C
 bash_here top <<'C'
-sleep 33 & p=$!; top -b -n1 -w 120 | awk -v p=$p 'NR <= 5 { sub(/:.*/, "", $1); print $1 } $1 == p { print $2, $3, $4, $8, $12 }'; kill $p
+sleep 3300 & p=$!; comes_to $p sleep; top -b -n1 -w 120 | awk -v p=$p 'NR <= 5 { sub(/:.*/, "", $1); print $1 } $1 == p { print $2, $3, $4, $8, $12 }'; kill $p
 C
 bash_here lsof <<'C'
 exec 5> file; exec 6< /dev/null
@@ -128,7 +136,7 @@ free | awk '{ print $1, NF }'; uptime | grep -c 'load average'; vmstat | awk '{ 
 cat /proc/loadavg | wc -w; nproc
 C
 bash_here proc-of-a-child <<'C'
-cd /; sleep 34 & p=$!; sleep 0.1; cd /proc/$p
+cd /; sleep 3400 & p=$!; comes_to $p sleep; cd /proc/$p
 cat comm; tr '\0' ' ' < cmdline; echo; readlink cwd exe root; ls fd; cut -d' ' -f3 stat; awk '{ print NF }' stat statm
 grep -E '^(Name|State|PPid|TracerPid|Threads|Uid|NoNewPrivs)' status | sed "s/$$/ME/"; head -n 1 limits; wc -l < limits; grep -c . maps | awk '{ print $1 > 5 }'
 awk '{ print $1 }' io; head -n 1 mountinfo | awk '{ print NF >= 10 }'; cat oom_score_adj loginuid uid_map | head -n 3; ls ns; cat wchan > /dev/null && echo wchan

@@ -11,7 +11,7 @@ class Guest:
     def line(self):
         return self.p.stdout.readline().strip()
 
-    def end(self, timeout=60):
+    def end(self, timeout=120):
         out, err = self.p.communicate(timeout=timeout)
         assert self.p.returncode == 0, f"exit {self.p.returncode}: {err[-300:]}"
         return out.strip()

@@ -52,6 +52,6 @@ for f in frames(random.Random(1)):
         raw.send(f)
     except OSError:
         pass
-c = socket.create_connection(("10.0.2.15", 8080), 20)
+c = socket.create_connection(("10.0.2.15", 8080), 60)
 assert c.recv(9) == b"alive"
 g.end()

@@ -47,7 +47,7 @@ def echo():
     c, _ = s.accept()
     while d := c.recv(65536): c.sendall(d)
 threading.Thread(target=echo, daemon=True).start()
-h = socket.create_connection(("10.0.2.2", 6142), 20); l = socket.create_connection(("127.0.0.1", 8080)); ok = 0
+h = socket.create_connection(("10.0.2.2", 6142), 60); l = socket.create_connection(("127.0.0.1", 8080)); ok = 0
 def all(c, n):
     a = b""
     while len(a) < n: a += c.recv(n - len(a))
@@ -65,11 +65,11 @@ s = socket.create_server(("", 8080), family=socket.AF_INET6, dualstack_ipv6=True
 c, a = s.accept(); print(a[0], c.recv(9).decode(), c.getsockname()[0]); c.sendall(b"ok"); c.close()""")
     assert g.line() == "up"
     try:
-        socket.create_connection(("10.0.2.15", 8081), 20)
+        socket.create_connection(("10.0.2.15", 8081), 60)
         raise SystemExit("nobody listens there")
     except ConnectionRefusedError:
         pass
-    c = socket.create_connection(("10.0.2.15", 8080), 20)
+    c = socket.create_connection(("10.0.2.15", 8080), 60)
     c.sendall(b"ping")
     assert c.recv(9) == b"ok" and c.recv(9) == b""
     assert g.end() == "::ffff:10.0.2.2 ping ::ffff:10.0.2.15"
@@ -79,18 +79,18 @@ def udp():
     serve_echo(6143, socket.SOCK_DGRAM)
     g = Guest(VMRUN, TAP, """
 import socket
-u = socket.socket(type=socket.SOCK_DGRAM); u.settimeout(10)
+u = socket.socket(type=socket.SOCK_DGRAM); u.settimeout(60)
 for n in (0, 1, 1472, 1473, 9000):
     m = bytes(i % 251 for i in range(n)); u.sendto(m, ("10.0.2.2", 6143)); assert u.recvfrom(70000) == (m, ("10.0.2.2", 6143)), n
-r = socket.socket(type=socket.SOCK_DGRAM); r.settimeout(10); r.connect(("10.0.2.2", 9)); r.send(b"x")
+r = socket.socket(type=socket.SOCK_DGRAM); r.settimeout(60); r.connect(("10.0.2.2", 9)); r.send(b"x")
 try: r.recv(1)
 except ConnectionRefusedError: print("refused")
-s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("0.0.0.0", 7000)); s.settimeout(20); print("up", flush=True)
+s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("0.0.0.0", 7000)); s.settimeout(60); print("up", flush=True)
 d, w = s.recvfrom(99); s.sendto(d + d, w)""")
     assert g.line() == "refused"
     assert g.line() == "up"
     c = socket.socket(type=socket.SOCK_DGRAM)
-    c.settimeout(10)
+    c.settimeout(60)
     c.sendto(b"ab", ("10.0.2.15", 7000))
     assert c.recvfrom(99) == (b"abab", ("10.0.2.15", 7000))
     c.connect(("10.0.2.15", 7001))
@@ -107,14 +107,14 @@ def ping():
     g = Guest(VMRUN, TAP, """
 import socket, struct
 def ping(to):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP); s.settimeout(10)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP); s.settimeout(60)
     s.sendto(struct.pack("!BBHHH", 8, 0, 0, 0, 1) + b"data", (to, 0)); d, w = s.recvfrom(99)
     return d[0] == 0 and d[8:] == b"data" and w[0] == to
 print(ping("127.0.0.1"), ping("10.0.2.15"), ping("10.0.2.2"), flush=True)
 input()""")
     assert g.line() == "True True True"
     s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    s.settimeout(10)
+    s.settimeout(60)
     p = struct.pack("!BBHHH", 8, 0, 0, 77, 1)
     p = struct.pack("!BBHHH", 8, 0, 0xffff - sum(struct.unpack("!4H", p)), 77, 1)
     s.sendto(p, ("10.0.2.15", 0))
@@ -130,7 +130,7 @@ def many_connections():
     serve_echo(6144)
     g = Guest(VMRUN, TAP, """
 import socket
-cs = [socket.create_connection(("10.0.2.2", 6144), 20) for _ in range(300)]
+cs = [socket.create_connection(("10.0.2.2", 6144), 60) for _ in range(300)]
 for i, c in enumerate(cs): c.sendall(b"%d" % i)
 print(sum(int(c.recv(9)) for c in cs))""")
     assert g.end() == str(sum(range(300)))
@@ -142,7 +142,7 @@ def bulk():
     l = socket.create_server(("0.0.0.0", 6145))
     g = Guest(VMRUN, TAP, f"""
 import socket, threading, time, hashlib
-c = socket.create_connection(("10.0.2.2", 6145), 20); n = {n}
+c = socket.create_connection(("10.0.2.2", 6145), 60); n = {n}
 block = bytes(range(256)) * 1024
 def send():
     for _ in range(n // len(block)): c.sendall(block)
@@ -183,17 +183,17 @@ def second_instance():
     b = Guest(VMRUN, ["--verbose"], code)
     assert b.line() == "up"
     c = Guest(VMRUN, TAP, "import socket; s = socket.socket(); s.settimeout(5); print(s.connect_ex(('10.0.2.2', 1)))")
-    out, err = c.p.communicate(timeout=30)
+    out, err = c.p.communicate(timeout=60)
     assert out.strip() == "101" and "in use" in err, (out, err)
     for g, word in ((a, "network: tap"), (b, "network: user mode")):
-        out, err = g.p.communicate("\n", timeout=30)
+        out, err = g.p.communicate("\n", timeout=90)
         assert word in err, err
 
 
 def capture():
     serve_echo(6146)
     name = f"/tmp/vmrun-capture-{os.getpid()}"
-    g = Guest(VMRUN, TAP + ["--pcap", name], "import socket; c = socket.create_connection(('10.0.2.2', 6146), 20); c.sendall(b'seen'); print(c.recv(9))")
+    g = Guest(VMRUN, TAP + ["--pcap", name], "import socket; c = socket.create_connection(('10.0.2.2', 6146), 60); c.sendall(b'seen'); print(c.recv(9))")
     g.end()
     data = open(name, "rb").read()
     os.unlink(name)
@@ -205,21 +205,21 @@ def vanishes():
     serve_echo(6147)
     g = Guest(VMRUN, TAP, """
 import socket
-c = socket.create_connection(("10.0.2.2", 6147), 20); c.sendall(b"a"); c.recv(1); print("up", flush=True); input()
+c = socket.create_connection(("10.0.2.2", 6147), 60); c.sendall(b"a"); c.recv(1); print("up", flush=True); input()
 c.settimeout(1); c.sendall(b"b")
 try: c.recv(1); print("?")
 except TimeoutError: pass
 l = socket.create_server(("127.0.0.1", 0)); socket.create_connection(l.getsockname()).close(); print("alive")""")
     assert g.line() == "up"
     subprocess.run(["ip", "link", "del", "vmrun0"], check=True)
-    out, err = g.p.communicate("\n", timeout=60)
+    out, err = g.p.communicate("\n", timeout=90)
     assert out.strip() == "alive", (out, err)
 
 
 def multicast():
     g = Guest(VMRUN, TAP, """
 import socket
-s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("", 7100)); s.settimeout(20)
+s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("", 7100)); s.settimeout(60)
 s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton("10.0.2.15"))
 print("up", flush=True); d, w = s.recvfrom(9); print(d.decode(), w[0])""")
     assert g.line() == "up"

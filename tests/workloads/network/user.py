@@ -10,10 +10,10 @@ VMRUN = sys.argv[1]
 
 def reaches_host():
     l = socket.create_server(("127.0.0.1", 0))
-    l.settimeout(30)
+    l.settimeout(60)
     g = Guest(VMRUN, ["--net", "user"], f"""
 import socket
-c = socket.create_connection(("10.0.2.2", {l.getsockname()[1]}), 20)
+c = socket.create_connection(("10.0.2.2", {l.getsockname()[1]}), 60)
 c.sendall(b"hello"); print(c.recv(9).decode(), c.getsockname()[0])""")
     c, _ = l.accept()
     assert c.recv(9) == b"hello"
@@ -31,7 +31,7 @@ import socket
 s = socket.create_server(("0.0.0.0", 8080)); print("up", flush=True)
 c, _ = s.accept(); c.sendall(c.recv(9).upper()); c.close()""")
     assert g.line() == "up"
-    c = socket.create_connection(("127.0.0.1", port), 20)
+    c = socket.create_connection(("127.0.0.1", port), 60)
     c.sendall(b"ping")
     assert c.recv(9) == b"PING"
     g.end()

@@ -15,7 +15,7 @@ import time
 
 PROGRAMS, CASE, VMRUN = sys.argv[1], sys.argv[2], sys.argv[3:]
 HOST = "10.0.2.2" if VMRUN else "127.0.0.1"
-LIMIT = 30
+LIMIT = 120
 running = []
 
 
@@ -131,7 +131,8 @@ def chat():
 
 def hello_world():
     host = subprocess.Popen(["busybox", "nc", "-l", "-p", "6142"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    time.sleep(0.3)
+    while subprocess.run("grep -q ':17FE 0*:0000 0A' /proc/net/tcp /proc/net/tcp6", shell=True).returncode:  # until it listens
+        time.sleep(0.05)
     try:
         Program("hello_world", f"{HOST}:6142").finish()
         print(host.communicate(timeout=LIMIT)[0])
