@@ -275,6 +275,7 @@ ssize_t dgram_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 	inet_unlock(&d->inet);
 	if (!g)
 		return err;
+	s->stamp = g->stamp;
 	if (!peek)
 		count_udp(d, g, MIB_UDP_IN);
 	len = g->len - g->skip;

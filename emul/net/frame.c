@@ -2,6 +2,8 @@
 /* Packets made up from what sockets exchange: frame.h has the contract. */
 #include "emul/net/frame.h"
 
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -16,6 +18,8 @@
 #include "emul/net/route.h"
 
 #define IP_LEN_MAX 65535
+#define ERROR_MAX 1280 /* of an ICMP error */
+#define ICMP_HEADER 8
 
 /* --- headers ------------------------------------------------------------------------------------------------------ */
 
@@ -101,6 +105,17 @@ struct frame *frame_ip(const struct endpoint *from, const struct endpoint *to, i
 	if (f)
 		memcpy(f->bytes + f->transport, data, len);
 	return f;
+}
+
+struct frame *frame_unreachable(const struct endpoint *from, const struct endpoint *to, const struct frame *f)
+{
+	bool v4 = addr_is_v4(&to->ip);
+	uint8_t icmp[ERROR_MAX] = { v4 ? ICMP_DEST_UNREACH : ICMPV6_DEST_UNREACH, v4 ? ICMP_PORT_UNREACH : ICMPV6_PORT_UNREACH };
+	size_t quoted = MIN(f->len - FRAME_LINK, (size_t)(v4 ? 576 - 20 : 1280 - 40) - ICMP_HEADER), len = ICMP_HEADER + quoted;
+
+	memcpy(icmp + ICMP_HEADER, f->bytes + FRAME_LINK, quoted);
+	checksum_put(icmp + 2, checksum_add(icmp, len, v4 ? 0 : checksum_pseudo(&from->ip, &to->ip, IPPROTO_ICMPV6, len)));
+	return frame_ip(from, to, v4 ? 0xc0 : 0, 64, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, icmp, len);
 }
 
 struct frame *frame_tcp(const struct frame_tcp *t, const void *data, size_t len)

@@ -34,6 +34,8 @@ enum { FRAME_FIN = 1, FRAME_SYN = 2, FRAME_RST = 4, FRAME_PSH = 8, FRAME_ACK = 1
 struct frame *frame_udp(const struct dgram *g, uint8_t ip_protocol); /* IPPROTO_UDP, IPPROTO_UDPLITE */
 struct frame *frame_ip(const struct endpoint *from, const struct endpoint *to, int tos, int ttl, uint8_t ip_protocol, const void *data,
 		       size_t len);
+/* ICMP and ICMPv6: nobody listens at the port that f was for. */
+struct frame *frame_unreachable(const struct endpoint *from, const struct endpoint *to, const struct frame *f);
 struct frame *frame_tcp(const struct frame_tcp *t, const void *data, size_t len);
 
 /* As a filter sees it whose offset 0 is at `data`. */

@@ -18,6 +18,7 @@
 #include "emul/net/inet_group.h"
 #include "emul/net/lwip_port.h"
 #include "emul/net/mib.h"
+#include "emul/net/packet.h"
 #include "emul/net/route.h"
 
 #ifndef SOL_RAW
@@ -193,8 +194,13 @@ static void deliver_here(const struct dgram *g, int protocol, const struct endpo
 		inet_icmp_input(p, protocol, addr_is_v4(&to->ip) ? sizeof(struct iphdr) : 0);
 }
 
-/* To this host: raw sockets see it, and an echo request is answered. Consumes g. */
-static void send_local(struct dgram *g, int protocol)
+static void show(const struct dgram *g, int protocol, const struct endpoint *from, const struct endpoint *to)
+{
+	if (packet_wanted())
+		packet_show_lo(frame_ip(from, to, g->tos, g->ttl, (uint8_t)protocol, g->data, g->len), g->mark);
+}
+
+void inet_icmp_local(struct dgram *g, int protocol)
 {
 	uint8_t *icmp = (uint8_t *)g->data;
 	bool six = protocol == IPPROTO_ICMPV6;
@@ -212,6 +218,7 @@ static void send_local(struct dgram *g, int protocol)
 		route_count_lo(six, g->len);
 		mib_icmp(six, true, icmp[0]);
 		mib_icmp(six, false, icmp[0]);
+		show(g, protocol, &g->to, &g->from);
 		deliver_here(g, protocol, &g->to, &g->from);
 	}
 	free(g);
@@ -256,7 +263,8 @@ static ssize_t icmp_sendmsg(struct sock *s, struct task *task, struct sock_msg *
 			memmove(g->data, g->data + sizeof(struct iphdr), g->len - sizeof(struct iphdr));
 			g->len -= sizeof(struct iphdr);
 		}
-		send_local(g, s->protocol);
+		show(g, s->protocol, &g->from, &g->to);
+		inet_icmp_local(g, s->protocol);
 		return (ssize_t)len;
 	}
 	r = lwip_send_raw(s->protocol, &g->from, &g->to, g->tos, g->ttl, t.hdrincl, g->data, g->len);

@@ -10,4 +10,7 @@ void inet_icmp_input(struct dgram *g, int protocol, size_t header);
 /* The same for what ping sockets (by their ident, network order) and raw ones sent. */
 void inet_icmp_error(const struct dgram_fault *f, int protocol, uint16_t ident);
 
+/* What was sent to this host (consumed): raw sockets see it, and an echo request is answered. */
+void inet_icmp_local(struct dgram *g, int protocol);
+
 #endif

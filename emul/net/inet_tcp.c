@@ -166,6 +166,8 @@ static void send_fin_local(struct inet_tcp *t)
 
 	inet_tcp_hold_locked(t, false);
 	t->segs_out++;
+	if (t->state == TCP_ESTABLISHED || t->state == TCP_CLOSE_WAIT)
+		inet_tcp_show_fin_locked(t);
 	if (t->state == TCP_ESTABLISHED) {
 		t->state = TCP_FIN_WAIT2;
 		if (p)
@@ -194,6 +196,8 @@ static void send_fin(struct inet_tcp *t)
 void inet_tcp_send_reset_locked(struct inet_tcp *t)
 {
 	if (t->peer) {
+		if (!t->on_wire)
+			inet_tcp_show_reset_locked(t);
 		t->peer->segs_in++;
 		mib_tcp(MIB_TCP_RESETS_OUT);
 		inet_tcp_got_reset_locked(t->peer, 0);

@@ -149,6 +149,14 @@ int64_t inet_tcp_defer_ns(struct inet_tcp *l);                   /* how long TCP
 size_t inet_tcp_filter_data_locked(struct inet_tcp *t, const void *data, size_t len); /* t's peer's filter: how much it lets in */
 bool inet_tcp_filter_syn_locked(struct inet_tcp *t, struct inet_tcp *l);              /* l's: whether it hears of t */
 
+/* For packet sockets on lo, before the counts change: what t sends, and the acknowledgement. Locked as above. */
+void inet_tcp_show_data_locked(struct inet_tcp *t, const void *data, size_t len);
+void inet_tcp_show_syn_locked(struct inet_tcp *t);
+void inet_tcp_show_handshake_locked(struct inet_tcp *t);    /* what follows the SYN of t */
+void inet_tcp_show_refusal_locked(struct inet_tcp *t);
+void inet_tcp_show_fin_locked(struct inet_tcp *t);
+void inet_tcp_show_reset_locked(struct inet_tcp *t);
+
 /* --- inet_tcp_wire.c: takes lwIP's core lock: no lock held ------------------------------------------------------ */
 int inet_tcp_wire_connect(struct inet_tcp *t);                   /* SYN goes out. -ENETUNREACH, -ENOBUFS */
 int inet_tcp_wire_listen(struct inet_tcp *t);                    /* foreign hosts can reach it from now on */

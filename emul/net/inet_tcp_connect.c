@@ -83,6 +83,7 @@ static int meet_locked(struct inet_tcp *t, struct inet_tcp *l, struct inet_tcp *
 {
 	if (t->state != TCP_SYN_SENT)
 		return 0;
+	inet_tcp_show_syn_locked(t);
 	if (l->state != TCP_LISTEN)
 		return -ECONNREFUSED;
 	if (inet_tcp_queue_full(l)) {
@@ -100,6 +101,7 @@ static int meet_locked(struct inet_tcp *t, struct inet_tcp *l, struct inet_tcp *
 	sock_get(&t->inet.sock);
 	t->peer = child;
 	sock_get(&child->inet.sock);
+	inet_tcp_show_handshake_locked(t);
 	inet_tcp_connected_locked(t);
 	*used = true;
 	if (!l->opt.defer_accept)
@@ -130,6 +132,8 @@ static int meet(struct inet_tcp *t, struct inet_tcp *l)
 void inet_tcp_refuse(struct inet_tcp *t, int err)
 {
 	inet_lock(&t->inet);
+	if (t->state == TCP_SYN_SENT && !err)
+		inet_tcp_show_refusal_locked(t);
 	if (t->state == TCP_SYN_SENT)
 		inet_tcp_got_reset_locked(t, err);
 	inet_unlock(&t->inet);
@@ -239,7 +243,11 @@ static void connect_local(struct inet_tcp *t)
 	struct inet_sock *found = ports_find_listener(&to, &from, IF_LO);
 	int r = -ECONNREFUSED;
 
-	if (found) {
+	if (!found) {
+		inet_lock(&t->inet);
+		inet_tcp_show_syn_locked(t);
+		inet_unlock(&t->inet);
+	} else {
 		r = meet(t, container_of(found, struct inet_tcp, inet));
 		sock_put(&found->sock);
 	}

@@ -228,6 +228,7 @@ static ssize_t send_piece_local(struct inet_tcp *t, struct uio *from, size_t wan
 	sock_get(&p->inet.sock);
 	r = copy_piece(t, &p->rq, from, want, &at);
 	if (r > 0 && t->peer == p && may_send(t) && byteq_commit(&p->rq, at, (size_t)r)) {
+		inet_tcp_show_data_locked(t, at, (size_t)r);
 		p->bytes_received += (size_t)r;
 		inet_tcp_arrived_locked(t, p);
 	}

@@ -137,6 +137,7 @@ void inet_tcp_release_held_locked(struct inet_tcp *t)
 			break;
 		if (byteq_append(&p->rq, from, k) < 0)
 			break; /* no memory: the timer tries again */
+		inet_tcp_show_data_locked(t, from, k);
 		byteq_consume(&t->sq, k);
 		p->bytes_received += k;
 		any = true;

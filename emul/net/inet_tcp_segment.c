@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The segments that a local connection would exchange, made up for those who look at them: filters of sockets. Numbers begin at a hash of
+ * The segments that a local connection would exchange, made up for those who look at them: filters and packet sockets. Numbers begin at a hash of
  * the connection's ends and follow the counts of bytes, so nothing has to be kept for them. On the wire filters see lwIP's packets.
  */
 #include "emul/net/inet_tcp.h"
@@ -9,6 +9,7 @@
 
 #include "emul/net/filter.h"
 #include "emul/net/frame.h"
+#include "emul/net/packet.h"
 #include "emul/net/route.h"
 
 #define TCP_HEADER 20
@@ -83,4 +84,101 @@ bool inet_tcp_filter_syn_locked(struct inet_tcp *t, struct inet_tcp *l)
 	if (!filter_is_set(&l->inet.sock))
 		return true;
 	return passes(&l->inet.sock, &syn, NULL, 0, TCP_HEADER + 4, (uint32_t)t->inet.sock.opt.mark, &keep);
+}
+
+/* --- for packet sockets -------------------------------------------------------------------------------------------------- */
+
+static void show(const struct frame_tcp *segment, const void *data, size_t len, struct inet_tcp *t)
+{
+	packet_show_lo(frame_tcp(segment, data, len), (uint32_t)t->inet.sock.opt.mark);
+}
+
+/* What the other end answers to a segment with len bytes (SYN and FIN count as one). */
+static struct frame_tcp answer_to(struct inet_tcp *t, const struct frame_tcp *segment, size_t len, uint8_t flags)
+{
+	const struct endpoint *from = &t->inet.remote, *to = &t->inet.local;
+
+	return (struct frame_tcp){
+		.from = *from, .to = *to, .flags = flags, .window = t->peer ? window_of(t->peer) : 0, .ttl = -1,
+		.seq = first_number(from, to) + (flags & FRAME_SYN ? 0 : 1 + (uint32_t)t->bytes_received + t->done),
+		.ack = segment->seq + (uint32_t)len,
+	};
+}
+
+void inet_tcp_show_data_locked(struct inet_tcp *t, const void *data, size_t len)
+{
+	struct frame_tcp segment, ack;
+	size_t mss, at = 0, n;
+
+	if (!packet_wanted() || !len)
+		return;
+	mss = (size_t)inet_tcp_mss(t);
+	segment = next_segment(t, FRAME_ACK);
+	for (; at < len; at += n, segment.seq += (uint32_t)n) {
+		n = MIN(mss, len - at);
+		if (at + n == len)
+			segment.flags |= FRAME_PSH;
+		show(&segment, (const char *)data + at, n, t);
+	}
+	ack = answer_to(t, &segment, 0, FRAME_ACK);
+	show(&ack, NULL, 0, t);
+}
+
+void inet_tcp_show_syn_locked(struct inet_tcp *t)
+{
+	struct frame_tcp syn;
+
+	if (!packet_wanted())
+		return;
+	syn = next_segment(t, FRAME_SYN);
+	show(&syn, NULL, 0, t);
+}
+
+void inet_tcp_show_handshake_locked(struct inet_tcp *t)
+{
+	struct frame_tcp syn, answer, ack;
+
+	if (!packet_wanted())
+		return;
+	syn = next_segment(t, FRAME_SYN);
+	answer = answer_to(t, &syn, 1, FRAME_SYN | FRAME_ACK);
+	show(&answer, NULL, 0, t);
+	ack = next_segment(t, FRAME_ACK);
+	show(&ack, NULL, 0, t);
+}
+
+void inet_tcp_show_refusal_locked(struct inet_tcp *t)
+{
+	struct frame_tcp syn, rst;
+
+	if (!packet_wanted())
+		return;
+	syn = next_segment(t, FRAME_SYN);
+	rst = answer_to(t, &syn, 1, FRAME_RST | FRAME_ACK);
+	rst.seq = 0;
+	rst.window = 0;
+	show(&rst, NULL, 0, t);
+}
+
+void inet_tcp_show_fin_locked(struct inet_tcp *t)
+{
+	struct frame_tcp fin, ack;
+
+	if (!packet_wanted())
+		return;
+	fin = next_segment(t, FRAME_FIN | FRAME_ACK);
+	show(&fin, NULL, 0, t);
+	ack = answer_to(t, &fin, 1, FRAME_ACK);
+	show(&ack, NULL, 0, t);
+}
+
+void inet_tcp_show_reset_locked(struct inet_tcp *t)
+{
+	struct frame_tcp rst;
+
+	if (!packet_wanted())
+		return;
+	rst = next_segment(t, FRAME_RST | FRAME_ACK);
+	rst.window = 0;
+	show(&rst, NULL, 0, t);
 }

@@ -12,6 +12,7 @@
 #include "emul/net/inet_zerocopy.h"
 #include "emul/net/lwip_port.h"
 #include "emul/net/mib.h"
+#include "emul/net/packet.h"
 #include "emul/net/route.h"
 
 #define HEADERS4 28
@@ -53,17 +54,36 @@ static size_t headers(const struct dgram *g)
 	return addr_is_v4(&g->to.ip) ? HEADERS4 : HEADERS6;
 }
 
+static void show(const struct dgram *g, uint8_t proto)
+{
+	if (packet_wanted())
+		packet_show_lo(frame_udp(g, proto), g->mark);
+}
+
+/* And what comes back when nobody is there. */
+static void show_unreachable(const struct dgram *g, uint8_t proto)
+{
+	struct frame *f = packet_wanted() ? frame_udp(g, proto) : NULL;
+
+	if (f)
+		packet_show_lo(frame_unreachable(&g->to, &g->from, f), 0);
+	free(f);
+}
+
 static void send_local(struct dgram_sock *d, struct dgram *g, const struct dgram_target *t)
 {
 	bool v6 = !addr_is_v4(&g->to.ip);
+	uint8_t proto = d->inet.port.proto == PORT_UDPLITE ? IPPROTO_UDPLITE : IPPROTO_UDP;
 
 	route_count_lo(v6, g->len + headers(g));
+	show(g, proto);
 	if (!inet_udp_input(d->inet.port.proto, g, t->multicast || t->broadcast)) {
 		struct dgram_fault f;
 
 		mib_icmp(v6, true, v6 ? ICMPV6_DEST_UNREACH : ICMP_DEST_UNREACH);
 		mib_icmp(v6, false, v6 ? ICMPV6_DEST_UNREACH : ICMP_DEST_UNREACH);
 
+		show_unreachable(g, proto);
 		dgram_fault_unreachable(&f, g);
 		dgram_error(d, &f);
 		free(g);

@@ -193,6 +193,20 @@ static long set_owner(struct file *f, gva_t arg, const struct ioctl_ctx *c)
 	return 0;
 }
 
+/* sock_gettstamp(): when the last packet came. */
+static long get_stamp(struct sock *s, gva_t arg, bool ns, const struct ioctl_ctx *c)
+{
+	int64_t stamp = s->stamp, val[2];
+
+	if (s->family != AF_INET && s->family != AF_INET6 && s->family != AF_PACKET)
+		return -ENOTTY;
+	if (!stamp)
+		return -ENOENT;
+	val[0] = stamp / 1000000000;
+	val[1] = stamp % 1000000000 / (ns ? 1 : 1000);
+	return guest_write(c->mm, arg, &val);
+}
+
 long sock_ioctl(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx *c)
 {
 	struct sock *s = sock_of_file(f);
@@ -205,6 +219,10 @@ long sock_ioctl(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx 
 	case SIOCSPGRP: return set_owner(f, arg, c);
 	case FIOGETOWN:
 	case SIOCGPGRP: return get_owner(f, arg, c);
+	case SIOCGSTAMP_OLD:
+	case SIOCGSTAMP_NEW: return get_stamp(s, arg, false, c);
+	case SIOCGSTAMPNS_OLD:
+	case SIOCGSTAMPNS_NEW: return get_stamp(s, arg, true, c);
 	case SIOCGIFCONF: return interface_list(arg, c);
 	case SIOCGIFNAME:
 	case SIOCGIFFLAGS:

@@ -27,6 +27,7 @@
 #include "emul/net/lwip_in.h"
 #include "emul/net/mib.h"
 #include "emul/net/offload.h"
+#include "emul/net/packet.h"
 #include "emul/net/pcap.h"
 #include "emul/net/route.h"
 
@@ -145,10 +146,15 @@ static void packet_passes(void)
 
 /* --- frames -------------------------------------------------------------------------------------------------------------------- */
 
+static const struct sock *sending; /* core lock: the packet socket whose frame it is; NULL: lwIP's */
+
 static int send_frame(const void *frame, size_t len, const struct large_frame *large)
 {
+	const struct packet_view v = { .frame = frame, .len = len, .ifindex = IF_ETH, .outgoing = true, .checksum_missing = large != NULL,
+				       .from = sending };
 	int r;
 
+	packet_show(&v);
 	pcap_frame(frame, len);
 	r = backend->send(frame, len, large);
 	route_count_eth(true, len, r < 0);
@@ -185,12 +191,14 @@ static bool whole(const void *frame, size_t len)
 
 void eth_receive(const void *frame, size_t len)
 {
+	const struct packet_view v = { .frame = frame, .len = len, .ifindex = IF_ETH };
 	struct pbuf *p;
 
 	if (!whole(frame, len))
 		return;
 	lwip_lock();
 	packet_passes();
+	packet_show(&v);
 	pcap_frame(frame, len);
 	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
 	route_count_eth(false, len, !p);
@@ -201,6 +209,22 @@ void eth_receive(const void *frame, size_t len)
 			pbuf_free(p);
 	}
 	lwip_unlock();
+}
+
+int lwip_send_frame(const struct packet_view *v)
+{
+	int r = lwip_start();
+
+	if (r < 0)
+		return -ENETDOWN;
+	lwip_lock();
+	packet_passes();
+	offload_flush(); /* what lwIP sent before goes before */
+	sending = v->from;
+	r = send_frame(v->frame, v->len, NULL);
+	sending = NULL;
+	lwip_unlock();
+	return r;
 }
 
 /* --- datagrams in ------------------------------------------------------------------------------------------------------------------ */

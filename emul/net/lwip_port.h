@@ -33,6 +33,9 @@ void lwip_need_timer(void);
 
 /* Datagrams out. -ENETUNREACH, -EMSGSIZE, -ENOBUFS. No lock held. */
 int lwip_send_udp(const struct endpoint *from, const struct endpoint *to, int tos, int ttl, const void *data, size_t len);
+struct packet_view;
+/* A whole frame of a packet socket's, as it is. -ENETDOWN, -ENOBUFS. */
+int lwip_send_frame(const struct packet_view *v);
 /* protocol's packet without IP header; hdrincl: with. */
 int lwip_send_raw(int protocol, const struct endpoint *from, const struct endpoint *to, int tos, int ttl, bool hdrincl,
 		  const void *data, size_t len);

@@ -6,6 +6,7 @@
 #include "emul/net/lwip_port.h"
 #include "emul/net/netif_info.h"
 #include "emul/net/netlink.h"
+#include "emul/net/packet.h"
 #include "emul/net/procnet.h"
 #include "emul/net/route.h"
 #include "emul/net/unix.h"
@@ -19,6 +20,7 @@ int net_boot(struct instance_env *env, const struct net_config *cfg)
 	sock_family_register(&netlink_family);
 	sock_family_register(&unix_family);
 	inet_register();
+	packet_register();
 	procnet_register();
 	return 0;
 }

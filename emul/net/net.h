@@ -8,6 +8,7 @@
  *   inet.h and what it names            AF_INET, AF_INET6, lwIP, the tap and user-mode network
  *   netif_info.h  interfaces, addresses, routes as programs see them
  *   unix.h unix*.c      AF_UNIX                             netlink.h netlink*.c  AF_NETLINK
+ *   packet.h packet*.c  AF_PACKET                           filter.h frame.h      filters, and the packets that they look at
  *
  * Lock order: sock->lock (two of one family: lower address first) -> mm, waitq. Families say what else
  * they have. No socket's lock is held when a file may lose its last reference.

@@ -10,6 +10,7 @@
 
 #include "emul/net/netif_info.h"
 #include "emul/net/netlink.h"
+#include "emul/net/packet.h"
 
 #define OPER_UNKNOWN 0
 #define OPER_UP 6
@@ -95,7 +96,7 @@ static void put_link(struct nl_request *rq, const struct netif_info *i, uint16_t
 	nl_attr_u8(o, IFLA_LINKMODE, 0);
 	nl_attr_u32(o, IFLA_MTU, i->mtu);
 	nl_attr_u32(o, IFLA_GROUP, 0);
-	nl_attr_u32(o, IFLA_PROMISCUITY, 0);
+	nl_attr_u32(o, IFLA_PROMISCUITY, packet_promiscuity(i->index));
 	nl_attr_u32(o, IFLA_NUM_TX_QUEUES, 1);
 	nl_attr_u32(o, IFLA_NUM_RX_QUEUES, 1);
 	nl_attr_u8(o, IFLA_CARRIER, 1);

@@ -158,6 +158,7 @@ struct sock {
 	_Atomic unsigned shutdown;   /* SOCK_SHUT_* */
 	struct sock_options opt;
 	struct filter *_Atomic filter; /* filter.h */
+	_Atomic int64_t stamp;         /* when the last that was received came, for SIOCGSTAMP; 0: none */
 };
 
 /* Fills the common part of a zeroed object whose first member is the sock; references: one of file and sock. nonblock etc. by file flags. */

@@ -23,6 +23,7 @@ static struct sock *make(unsigned what)
 		{ AF_INET, SOCK_RAW, IPPROTO_ICMP }, { AF_NETLINK, SOCK_RAW, NETLINK_ROUTE }, { AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG },
 		{ AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE }, { AF_UNIX, SOCK_STREAM, 0 }, { AF_UNIX, SOCK_DGRAM, 0 }, { AF_UNIX, SOCK_SEQPACKET, 0 },
 		{ AF_INET6, SOCK_RAW, IPPROTO_ICMPV6 }, { AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6 },
+		{ AF_PACKET, SOCK_RAW, 0x0300 /* all, network order */ }, { AF_PACKET, SOCK_DGRAM, 0x0008 },
 	};
 	size_t i = what % (sizeof(kinds) / sizeof(kinds[0]));
 
@@ -74,8 +75,8 @@ static void send_one(struct fuzz_in *in, struct sock *s)
 
 static void option(struct fuzz_in *in, struct sock *s, bool set)
 {
-	static const int levels[] = { SOL_SOCKET, SOL_IP, SOL_IPV6, SOL_TCP, SOL_UDP, SOL_NETLINK, 136, 255 };
-	int level = levels[fuzz_u8(in) % 8], name = fuzz_u8(in);
+	static const int levels[] = { SOL_SOCKET, SOL_IP, SOL_IPV6, SOL_TCP, SOL_UDP, SOL_NETLINK, 136, 255, SOL_PACKET };
+	int level = levels[fuzz_u8(in) % 9], name = fuzz_u8(in);
 	int len = fuzz_u8(in) % 200;
 	char *val = calloc(1, (size_t)len + 1);
 	struct sock_optval v = { .addr = (uintptr_t)val, .len = len };
@@ -209,6 +210,21 @@ static size_t route_seed(uint8_t *buf)
 	return put_call(buf, put_send(buf, at, 0, "", 0, &rq, sizeof(rq)), 8, 0, "\0\0", 2);
 }
 
+/* An IPv6 UDP packet that a packet socket sends on lo, while another looks on. */
+static size_t packet_seed(uint8_t *buf)
+{
+	struct { uint8_t how, ll[20]; } to = { 20, { AF_PACKET, 0, 0x86, 0xdd, 1, 0, 0, 0, 0, 0, 0, 6 } };
+	uint8_t frame[14 + 40 + 12] = { [12] = 0x86, [13] = 0xdd, [14] = 0x60, [19] = 12, [20] = 17, [21] = 64, [37] = 1, [53] = 1,
+					[55] = 9, [56] = 4, [57] = 1, [59] = 12 };
+	uint8_t head[2] = { 1, 0 }, rest[2] = { 0, sizeof(frame) };
+	size_t at = put_call(buf, 0, 0, 0, "\15", 1);
+
+	at = put_call(buf, at, 0, 1, "\16", 1);
+	at = put_call(buf, at, 10, 0, head, sizeof(head));
+	at = fuzz_put(buf, fuzz_put(buf, at, rest, sizeof(rest)), &to, sizeof(to));
+	return put_call(buf, fuzz_put(buf, at, frame, sizeof(frame)), 8, 1, "\0\0", 2);
+}
+
 static size_t diag_seed(uint8_t *buf, int family)
 {
 	struct { struct nlmsghdr h; struct inet_diag_req_v2 r; struct nlattr a; struct inet_diag_bc_op op[2]; } rq = {
@@ -228,6 +244,7 @@ size_t fuzz_seed(unsigned n, uint8_t *buf)
 	case 2: return route_seed(buf);
 	case 3: return diag_seed(buf, AF_INET);
 	case 4: return diag_seed(buf, AF_UNIX);
+	case 5: return packet_seed(buf);
 	default: return 0;
 	}
 }
