@@ -3,7 +3,7 @@
 set -euo pipefail
 build=(gcc libc6-dev linux-libc-dev meson ninja-build pkg-config libelf-dev liblwip-dev libslirp-dev libuv1-dev libbsd-dev libjansson-dev libcmocka-dev)
 run=(busybox-static xz-utils)
-tests=(clang musl-tools sqlite3 python3 python3-venv libpython3.11-testsuite ffmpeg bash git make perl procps psmisc lsof strace gdb qemu-system-x86 linux-image-cloud-amd64 cpio iproute2)
+tests=(clang musl-tools sqlite3 python3 python3-venv libpython3.11-testsuite ffmpeg bash git make perl procps psmisc lsof strace gdb qemu-system-x86 linux-image-cloud-amd64 cpio iproute2 iputils-ping tcpdump)
 fuzz=(clang libclang-rt-14-dev) # libFuzzer and the sanitizers of Debian 12's clang
 command -v node > /dev/null || tests+=(nodejs)
 case "${1:-}" in

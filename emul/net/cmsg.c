@@ -42,7 +42,7 @@ static bool may_mark(void)
 	return t && (cred_capable(t->fsc.cred, CAP_NET_RAW) || cred_capable(t->fsc.cred, CAP_NET_ADMIN));
 }
 
-/* Times to send at are taken and not kept, as Linux's default queue (pfifo_fast) does. */
+/* Times to send at are taken and not kept, as Linux's default queues (pfifo_fast, fq_codel) do. */
 int sock_cmsg_common(struct sock *s, const struct cmsghdr *c, uint32_t *mark)
 {
 	int val;

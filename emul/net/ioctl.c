@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* ioctl(2) on sockets: what is not the family's own. sock_ioctl() and dev_ioctl() of Linux. */
 #include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/net_tstamp.h>
+#include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -109,6 +112,41 @@ static long interface_call(unsigned cmd, gva_t arg, const struct ioctl_ctx *c)
 			r = device_fact(&i, cmd, &rq);
 	}
 	return r < 0 ? r : guest_write(c->mm, arg, &rq);
+}
+
+/* SIOCETHTOOL: what there is to say of interfaces without hardware. dev_ethtool() */
+static long ethtool_call(gva_t arg, const struct ioctl_ctx *c)
+{
+	struct netif_info i;
+	struct ifreq rq;
+	uint32_t cmd;
+	gva_t data;
+
+	if (guest_read(c->mm, &rq, arg) < 0)
+		return -EFAULT;
+	rq.ifr_name[IFNAMSIZ - 1] = 0;
+	if (netif_info_by_name(rq.ifr_name, &i) < 0)
+		return -ENODEV;
+	data = (gva_t)(uintptr_t)rq.ifr_data;
+	if (guest_read(c->mm, &cmd, data) < 0)
+		return -EFAULT;
+	if (cmd == ETHTOOL_GDRVINFO && !(i.flags & IFF_LOOPBACK)) {
+		struct ethtool_drvinfo d = { .cmd = cmd, .driver = "vmrun" };
+
+		return guest_write(c->mm, data, &d);
+	}
+	if (cmd == ETHTOOL_GLINK) {
+		struct ethtool_value v = { .cmd = cmd, .data = i.flags & IFF_RUNNING ? 1 : 0 };
+
+		return guest_write(c->mm, data, &v);
+	}
+	if (cmd == ETHTOOL_GET_TS_INFO) {
+		struct ethtool_ts_info ts = { .cmd = cmd, .phc_index = -1 };
+
+		ts.so_timestamping = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+		return guest_write(c->mm, data, &ts);
+	}
+	return -EOPNOTSUPP;
 }
 
 /* SIOCGIFCONF: the interfaces that have an IPv4 address. */
@@ -223,6 +261,7 @@ long sock_ioctl(struct file *f, unsigned cmd, gva_t arg, const struct ioctl_ctx 
 	case SIOCGSTAMP_NEW: return get_stamp(s, arg, false, c);
 	case SIOCGSTAMPNS_OLD:
 	case SIOCGSTAMPNS_NEW: return get_stamp(s, arg, true, c);
+	case SIOCETHTOOL: return ethtool_call(arg, c);
 	case SIOCGIFCONF: return interface_list(arg, c);
 	case SIOCGIFNAME:
 	case SIOCGIFFLAGS:

@@ -20,15 +20,6 @@
 #define VLAN_HLEN 4
 #define LL_HEADER ((int)offsetof(struct sockaddr_ll, sll_addr))
 
-struct packet_buf {
-	struct list node;
-	struct sockaddr_ll from;
-	int64_t stamp;
-	uint32_t mark, status; /* TP_STATUS_* */
-	size_t len, whole, net; /* kept; before a filter cut it; where the network header begins */
-	uint8_t data[];
-};
-
 _Atomic unsigned packet_listeners;
 static struct mutex packets_lock = MUTEX_INIT;
 static struct list all = LIST_INIT(all); /* packets_lock */
@@ -100,6 +91,7 @@ static struct packet_buf *buf_new(const struct packet_view *v, size_t skip, size
 static void deliver(struct packet_sock *p, const struct packet_view *v, struct bpf_packet *bp, const struct sockaddr_ll *from)
 {
 	struct packet_buf *b = NULL;
+	bool accepted = false;
 	size_t keep;
 
 	bp->data = p->sk.type == SOCK_RAW ? 0 : ETH_HLEN;
@@ -107,11 +99,17 @@ static void deliver(struct packet_sock *p, const struct packet_view *v, struct b
 		return;
 	mutex_lock(&p->sk.lock);
 	p->packets++;
-	if (p->queued < (size_t)p->sk.opt.rcvbuf)
+	if (p->ring || p->queued < (size_t)p->sk.opt.rcvbuf)
 		b = buf_new(v, bp->data, keep, from);
-	if (b) {
+	if (b && p->ring) {
+		accepted = packet_ring_add_locked(p, b);
+		free(b);
+	} else if (b) {
+		accepted = true;
 		list_add_tail(&p->queue, &b->node);
 		p->queued += b->len + OVERHEAD;
+	}
+	if (accepted) {
 		sock_wake_rd(&p->sk, EPOLLIN | EPOLLRDNORM);
 	} else {
 		p->dropped++;
@@ -263,7 +261,7 @@ static uint32_t packet_poll(struct sock *s)
 	mutex_lock(&s->lock);
 	if (s->err)
 		ev |= EPOLLERR;
-	if (!list_empty(&p->queue))
+	if (!list_empty(&p->queue) || (p->ring && packet_ring_readable_locked(p)))
 		ev |= EPOLLIN | EPOLLRDNORM;
 	mutex_unlock(&s->lock);
 	return ev;
@@ -465,16 +463,20 @@ static void packet_release(struct sock *s)
 	packet_leave_all(p);
 }
 
-static void packet_destroy(struct sock *s)
+void packet_bufs_free(struct list *bufs)
 {
-	struct packet_sock *p = packet_of(s);
-
-	while (!list_empty(&p->queue)) {
-		struct packet_buf *b = list_first(&p->queue, struct packet_buf, node);
+	while (!list_empty(bufs)) {
+		struct packet_buf *b = list_first(bufs, struct packet_buf, node);
 
 		list_del(&b->node);
 		free(b);
 	}
+}
+
+static void packet_destroy(struct sock *s)
+{
+	packet_ring_drop(packet_of(s));
+	packet_bufs_free(&packet_of(s)->queue);
 }
 
 static const struct sock_ops packet_ops = {
@@ -487,6 +489,7 @@ static const struct sock_ops packet_ops = {
 	.poll = packet_poll,
 	.ioctl = packet_ioctl,
 	.memory = packet_memory,
+	.mmap = packet_ring_map,
 	.release = packet_release,
 	.destroy = packet_destroy,
 };

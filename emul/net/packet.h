@@ -9,9 +9,10 @@
  * packet that a socket sends on lo is seen by the others, and is lost if it is no UDP, ICMP or ICMPv6 packet for this host.
  * Without a listener all of it costs a look at one number.
  *
- * There are no rings (PACKET_RX_RING, PACKET_TX_RING), fan-outs or virtio headers: libpcap reads with recvmsg(2) then.
+ * There are no rings to send by, none of the form TPACKET_V3 (libpcap takes V2 then), no fan-outs and no virtio headers.
  *
- *   packet.c      sockets, receiving, sending      packet_opt.c  options, memberships      packet_lo.c  what a packet on lo is to this host
+ *   packet.c      sockets, receiving, sending      packet_opt.c  options, memberships      packet_ring.c  PACKET_RX_RING
+ *   packet_lo.c   what a packet on lo is to this host
  *
  * Lock order: lwIP's core lock, inet_lock -> packets_lock -> packet_sock.sk.lock.
  */
@@ -61,8 +62,20 @@ struct packet_sock {
 	unsigned drops;   /* ever */
 	bool auxdata, origdev, ignore_outgoing, bypass;
 	int timestamp, copy_thresh;
+	unsigned version, reserve; /* TPACKET_*; PACKET_RESERVE */
+	struct packet_ring *ring;  /* instead of the queue */
 	struct list members; /* struct packet_member */
 };
+
+struct packet_buf {
+	struct list node;
+	struct sockaddr_ll from;
+	int64_t stamp;
+	uint32_t mark, status; /* TP_STATUS_* */
+	size_t len, whole, net; /* kept; before a filter cut it; where the network header begins */
+	uint8_t data[];
+};
+void packet_bufs_free(struct list *bufs);
 
 static inline struct packet_sock *packet_of(struct sock *s) { return container_of(s, struct packet_sock, sk); }
 
@@ -72,6 +85,15 @@ void packet_leave_all(struct packet_sock *p);
 unsigned packet_promiscuity(int ifindex); /* how many memberships ask for all packets */
 /* A frame that a packet socket has sent on lo: to the sockets of this host that it is for. No lock held. */
 void packet_input_lo(const uint8_t *frame, size_t len);
+
+/* --- packet_ring.c --- */
+struct memobj;
+size_t packet_ring_header(unsigned version); /* bytes of a frame before its data, at least */
+int packet_ring_set(struct packet_sock *p, struct task *t, const struct sock_optval *v); /* -EINVAL, -EBUSY, -ENOMEM */
+void packet_ring_drop(struct packet_sock *p); /* at its end */
+int packet_ring_map(struct sock *s, struct memobj **ret); /* -EINVAL: there is none */
+bool packet_ring_add_locked(struct packet_sock *p, const struct packet_buf *b); /* false: it is full */
+bool packet_ring_readable_locked(struct packet_sock *p);
 
 void packet_register(void); /* the family and /proc/net/packet, at boot */
 

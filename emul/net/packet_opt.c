@@ -130,17 +130,58 @@ static int *number_of(struct packet_sock *p, int name)
 	return name == PACKET_TIMESTAMP ? &p->timestamp : name == PACKET_COPY_THRESH ? &p->copy_thresh : NULL;
 }
 
+/* The form of rings, and room before the data in them: not while there is one. */
+static int set_ring_fact(struct packet_sock *p, int name, const struct sock_optval *v)
+{
+	int val, r;
+
+	if (v->len != sizeof(val))
+		return -EINVAL;
+	r = sock_opt_int(v, &val);
+	if (r < 0)
+		return r;
+	if (val < 0 || (name == PACKET_VERSION && val > TPACKET_V2))
+		return -EINVAL;
+	mutex_lock(&p->sk.lock);
+	if (p->ring)
+		r = -EBUSY;
+	else
+		*(name == PACKET_VERSION ? &p->version : &p->reserve) = (unsigned)val;
+	mutex_unlock(&p->sk.lock);
+	return r;
+}
+
+/* How long a header is in the form that the value says. */
+static int get_header_length(struct sock_optval *v)
+{
+	int val, r;
+
+	if (v->len < (int)sizeof(val))
+		return -EINVAL;
+	r = sock_opt_int(v, &val);
+	if (r < 0)
+		return r;
+	switch (val) {
+	case TPACKET_V1: return sock_opt_write_int(v, sizeof(struct tpacket_hdr));
+	case TPACKET_V2: return sock_opt_write_int(v, sizeof(struct tpacket2_hdr));
+	default: return -EINVAL;
+	}
+}
+
 int packet_setsockopt(struct sock *s, struct task *t, int level, int name, const struct sock_optval *v)
 {
 	struct packet_sock *p = packet_of(s);
 	bool *flag = flag_of(p, name);
 	int *number = number_of(p, name), val, r;
 
-	(void)t;
 	if (level != SOL_PACKET)
 		return -ENOPROTOOPT;
 	if (name == PACKET_ADD_MEMBERSHIP || name == PACKET_DROP_MEMBERSHIP)
 		return membership(p, v, name == PACKET_ADD_MEMBERSHIP);
+	if (name == PACKET_RX_RING)
+		return packet_ring_set(p, t, v);
+	if (name == PACKET_VERSION || name == PACKET_RESERVE)
+		return set_ring_fact(p, name, v);
 	if (!flag && !number)
 		return -ENOPROTOOPT;
 	if (v->len < (int)sizeof(val) || ((number || name == PACKET_IGNORE_OUTGOING || name == PACKET_QDISC_BYPASS) && v->len != sizeof(val)))
@@ -185,5 +226,11 @@ int packet_getsockopt(struct sock *s, struct task *t, int level, int name, struc
 		return get_statistics(p, v);
 	if (flag)
 		return sock_opt_write_int(v, *flag);
-	return name == PACKET_TIMESTAMP ? sock_opt_write_int(v, p->timestamp) : -ENOPROTOOPT;
+	switch (name) {
+	case PACKET_TIMESTAMP: return sock_opt_write_int(v, p->timestamp);
+	case PACKET_HDRLEN: return get_header_length(v);
+	case PACKET_VERSION: return sock_opt_write_int(v, (int)p->version);
+	case PACKET_RESERVE: return sock_opt_write_int(v, (int)p->reserve);
+	default: return -ENOPROTOOPT;
+	}
 }

@@ -277,6 +277,13 @@ static bool sock_close_waits(struct file *f)
 	return sock_of(f)->opt.linger > 0;
 }
 
+static int sock_mmap(struct file *f, bool shared, struct memobj **ret)
+{
+	struct sock *s = sock_of(f);
+
+	return s->ops->mmap ? s->ops->mmap(s, ret) : -ENODEV;
+}
+
 const struct file_ops sock_file_ops = {
 	.name = "socket",
 	.read_waits_first = true,
@@ -285,6 +292,7 @@ const struct file_ops sock_file_ops = {
 	.write = sock_write,
 	.poll = sock_poll,
 	.ioctl = sock_ioctl,
+	.mmap = sock_mmap,
 	.stat = sock_stat,
 	.start_async = file_always_async,
 	.describe = sock_describe,

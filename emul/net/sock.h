@@ -28,6 +28,7 @@
 #include "emul/vfs/file.h"
 
 struct filter;
+struct memobj;
 struct sock;
 struct task;
 
@@ -115,6 +116,7 @@ struct sock_ops {
 	long (*ioctl)(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c); /* -ENOIOCTLCMD: not the family's */
 	/* SO_MEMINFO: what is queued, and what was dropped; NULL: nothing is known */
 	void (*memory)(struct sock *s, struct sock_memory *ret);
+	int (*mmap)(struct sock *s, struct memobj **ret); /* NULL: -ENODEV */
 	int (*deliver)(struct sock *s, const void *msg, size_t size); /* as of file_ops */
 	void (*release)(struct sock *s); /* closed: no file any more. Nothing held */
 	void (*destroy)(struct sock *s); /* the last reference: frees what hangs on it; sock.c frees the object itself */

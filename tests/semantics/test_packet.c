@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include <linux/sockios.h>
 
@@ -500,6 +501,111 @@ static void what_cannot_be_sent(void **state)
 	close(fd);
 }
 
+/* --- rings -------------------------------------------------------------------------------------------------------------------- */
+
+static int set_ring(int fd, unsigned block_size, unsigned blocks, unsigned frame_size, unsigned frames)
+{
+	struct tpacket_req rq = { block_size, blocks, frame_size, frames };
+
+	return setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &rq, sizeof(rq)) < 0 ? errno : 0;
+}
+
+static void set_version(int fd, int version)
+{
+	ASSERT_OK(setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)));
+}
+
+static void what_rings_can_be(void **state)
+{
+	int fd = packet_socket(SOCK_RAW, 0), val = TPACKET_V2;
+	socklen_t len = sizeof(val);
+
+	ASSERT_OK(getsockopt(fd, SOL_PACKET, PACKET_HDRLEN, &val, &len));
+	assert_int_equal(val, sizeof(struct tpacket2_hdr));
+	val = 77;
+	assert_int_equal(getsockopt(fd, SOL_PACKET, PACKET_HDRLEN, &val, &len) < 0 ? errno : 0, EINVAL);
+	ASSERT_OK(getsockopt(fd, SOL_PACKET, PACKET_VERSION, &val, &len));
+	assert_int_equal(val, TPACKET_V1);
+	assert_ptr_equal(mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
+	assert_int_equal(errno, EINVAL);
+	set_version(fd, TPACKET_V2);
+	assert_int_equal(set_ring(fd, 4096, 2, 2048, 5), EINVAL); /* four fit */
+	assert_int_equal(set_ring(fd, 4000, 2, 2000, 4), EINVAL); /* no pages */
+	assert_int_equal(set_ring(fd, 4096, 2, 2044, 4), EINVAL); /* not aligned */
+	assert_int_equal(set_ring(fd, 4096, 2, 32, 256), EINVAL); /* less than a header */
+	assert_int_equal(set_ring(fd, 4096, 2, 8192, 1), EINVAL);
+	assert_int_equal(set_ring(fd, 0, 2, 2048, 0), EINVAL);
+	assert_int_equal(set_ring(fd, 0, 0, 0, 1), EINVAL);
+	assert_int_equal(set_ring(fd, 0, 0, 0, 0), 0);
+	assert_int_equal(set_ring(fd, 4096, 2, 2048, 4), 0);
+	assert_int_equal(set_ring(fd, 4096, 2, 2048, 4), EBUSY);
+	val = TPACKET_V1;
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VERSION, &val, sizeof(val)) < 0 ? errno : 0, EBUSY);
+	char *ring = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(ring, MAP_FAILED);
+	assert_int_equal(set_ring(fd, 0, 0, 0, 0), EBUSY); /* somebody has it mapped */
+	munmap(ring, 8192);
+	assert_int_equal(set_ring(fd, 0, 0, 0, 0), 0);
+	close(fd);
+}
+
+/* Waits for frame n and looks at it; its length. */
+static unsigned frame_of(int fd, char *ring, unsigned n, const char *text)
+{
+	volatile struct tpacket2_hdr *h = (struct tpacket2_hdr *)(void *)(ring + n * 2048);
+	struct sockaddr_ll ll;
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	assert_int_equal(poll(&pfd, 1, 2000), 1);
+	assert_true(h->tp_status & TP_STATUS_USER);
+	assert_int_equal(h->tp_mac + 14, h->tp_net);
+	assert_int_equal(h->tp_net % TPACKET_ALIGNMENT, 0);
+	memcpy(&ll, ring + n * 2048 + TPACKET_ALIGN(sizeof(*h)), sizeof(ll));
+	assert_int_equal(ll.sll_ifindex, LO);
+	assert_int_equal(ll.sll_pkttype, PACKET_HOST);
+	assert_memory_equal(ring + n * 2048 + h->tp_mac + 42, text, 4);
+	assert_true(h->tp_sec > 1600000000);
+	return h->tp_snaplen;
+}
+
+static void packets_come_into_a_ring(void **state)
+{
+	struct udp u = udp_on_lo();
+	int fd = packet_socket(SOCK_RAW, 0);
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	struct tpacket_stats st;
+	socklen_t len = sizeof(st);
+	char text[5], big[3000] = "big!";
+	char *ring;
+
+	set_version(fd, TPACKET_V2);
+	assert_int_equal(set_ring(fd, 4096, 2, 2048, 4), 0);
+	ring = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(ring, MAP_FAILED);
+	only_port(fd, u.port, 14);
+	bind_to(fd, LO, ETH_P_IP);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	for (unsigned i = 0; i < 6; i++) { /* once around, and more */
+		snprintf(text, sizeof(text), "%04u", i);
+		ASSERT_OK(send(u.from, text, 4, 0));
+		assert_int_equal(frame_of(fd, ring, i % 4, text), 46);
+		*(volatile uint32_t *)(void *)(ring + i % 4 * 2048) = TP_STATUS_KERNEL;
+		assert_int_equal(poll(&pfd, 1, 0), 0);
+	}
+	ASSERT_OK(send(u.from, big, sizeof(big), 0)); /* cut to the frame */
+	assert_in_range(frame_of(fd, ring, 2, "big!"), 1900, 2000);
+	assert_int_equal(((struct tpacket2_hdr *)(void *)(ring + 2 * 2048))->tp_len, 3042);
+	ASSERT_OK(getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &st, &len));
+	for (int i = 0; i < 5; i++) /* three are free */
+		ASSERT_OK(send(u.from, "full", 4, 0));
+	ASSERT_OK(getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &st, &len));
+	assert_int_equal(st.tp_packets, 5);
+	assert_int_equal(st.tp_drops, 2);
+	munmap(ring, 8192);
+	close(fd);
+	udp_close(&u);
+}
+
 /* --- memberships, /proc ------------------------------------------------------------------------------------------------------- */
 
 static void memberships_are_counted(void **state)
@@ -566,6 +672,8 @@ int main(void)
 		cmocka_unit_test(what_is_sent_on_lo_arrives),
 		cmocka_unit_test(an_echo_request_is_answered),
 		cmocka_unit_test(what_cannot_be_sent),
+		cmocka_unit_test(what_rings_can_be),
+		cmocka_unit_test(packets_come_into_a_ring),
 		cmocka_unit_test(memberships_are_counted),
 		cmocka_unit_test(proc_net_packet),
 	};

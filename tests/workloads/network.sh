@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The two interfaces: tap inside a network namespace of its own, the user-mode network. Needs (Debian): python3 iproute2; root for the tap part.
+# The two interfaces: tap inside a network namespace of its own, the user-mode network. Needs (Debian): python3 iproute2 tcpdump iputils-ping; root for the tap part.
 . "$(dirname "$0")/lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 PY=/usr/bin/python3
@@ -21,6 +21,20 @@ except OSError as e: raise SystemExit(e.errno != 101)' 2> "$scratch/err" || retu
 	grep -q -- '--net user: it needs libslirp' "$scratch/err"
 }
 holds user-without-libslirp without_libslirp
+# tcpdump in the instance sees what passes eth0, and conversations on lo. A pair of lines for each ping.
+sees() { # interface, address
+	timeout 60 "$VMRUN" --new --net user sh -c "
+		timeout 20 tcpdump -l -n -i $1 -c 4 icmp > seen 2> said &
+		for i in 1 2 3 4 5 6 7 8 9 10; do grep -q listening said && break; sleep 0.3; done
+		ping -n -c 4 -i 0.2 $2 > /dev/null; wait"
+	[ "$(grep -c "> $2: ICMP echo request" seen)" -ge 2 ] && [ "$(grep -c "$2 > .*: ICMP echo reply" seen)" -ge 2 ]
+}
+if command -v tcpdump > /dev/null && command -v ping > /dev/null; then
+	cd "$scratch"
+	holds tcpdump-eth0 sees eth0 10.0.2.2
+	holds tcpdump-lo sees lo 127.0.0.1
+	cd - > /dev/null
+fi
 holds wrong-kind sh -c "'$VMRUN' --net bridge true 2>&1 | grep -q 'give tap, tap=NAME, user or loopback'"
 holds wrong-port sh -c "'$VMRUN' --publish 70000:1 true 2>&1 | grep -q publish"
 
