@@ -11,6 +11,8 @@
 #define MAP_ABOVE4G 0x80
 #endif
 #define BOTTOM_UP_BASE page_up(USER_END / 3)
+#define BELOW_2G_BASE ((gva_t)0x40000000) /* MAP_32BIT */
+#define BELOW_2G_END ((gva_t)0x80000000)
 
 gva_t place_gap_start(const struct vma *v)
 {
@@ -117,11 +119,11 @@ static long place_try(struct mm *mm, gva_t low, gva_t high, uint64_t len, bool d
 	return at >= 0 ? at : place_in(mm, low, high, len, down, false, 0);
 }
 
-static bool hint_is_free(struct mm *mm, gva_t hint, uint64_t len)
+static bool hint_is_free(struct mm *mm, gva_t hint, uint64_t len, gva_t end)
 {
 	struct vma *v;
 
-	if (hint > USER_END - len)
+	if (len > end || hint > end - len)
 		return false;
 	v = vma_find(mm, hint);
 	return !v || hint + len <= place_gap_start(v);
@@ -134,10 +136,11 @@ long place_find(struct mm *mm, gva_t hint, uint64_t len, int flags, bool align, 
 
 	if (len > USER_END)
 		return -ENOMEM;
-	if (flags & MAP_32BIT)
-		return place_try(mm, 0x40000000, 0x80000000, len, false, false, 0);
-	if (hint && hint_is_free(mm, hint, len))
+	/* A hint may lie below where the search for MAP_32BIT begins, but not above its end: find_start_end(). */
+	if (hint && hint_is_free(mm, hint, len, flags & MAP_32BIT ? BELOW_2G_END : USER_END))
 		return (long)hint;
+	if (flags & MAP_32BIT)
+		return place_try(mm, BELOW_2G_BASE, BELOW_2G_END, len, false, false, 0);
 	at = place_try(mm, low, mm->mmap_base, len, true, align, congruent);
 	return at >= 0 ? at : place_try(mm, MAX(low, BOTTOM_UP_BASE), USER_END, len, false, false, 0);
 }

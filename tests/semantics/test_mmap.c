@@ -384,6 +384,31 @@ static void harmless_flags_are_accepted(void **state)
 	munmap(p, PAGE);
 }
 
+/* SBCL asks for its heap like this. */
+static void hints_for_the_low_part_are_taken(void **state)
+{
+	static const unsigned long good[] = { 0x50000000, 0x20000000, 0x7fff0000 };
+	static const unsigned long bad[] = { 0x80000000, 0x7ffff000, 0x700000000000 };
+	char *p;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		p = (char *)ASSERT_OK(mmap((void *)good[i], 16 * PAGE, RW, ANON | MAP_32BIT | MAP_NORESERVE, -1, 0));
+		assert_int_equal((unsigned long)p, good[i]);
+		/* taken: somewhere else */
+		char *q = (char *)ASSERT_OK(mmap((void *)good[i], PAGE, RW, ANON | MAP_32BIT, -1, 0));
+		assert_true(q != p && (unsigned long)q < 1UL << 31);
+		munmap(q, PAGE);
+		munmap(p, 16 * PAGE);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		p = (char *)ASSERT_OK(mmap((void *)bad[i], 2 * PAGE, RW, ANON | MAP_32BIT, -1, 0));
+		assert_true((unsigned long)p >= 0x40000000 && (unsigned long)p <= (1UL << 31) - 2 * PAGE);
+		munmap(p, 2 * PAGE);
+	}
+	assert_true(mmap(NULL, 1UL << 31, RW, ANON | MAP_32BIT | MAP_NORESERVE, -1, 0) == MAP_FAILED);
+	assert_int_equal(errno, ENOMEM);
+}
+
 static void execution_wants_prot_exec(void **state)
 {
 	static const unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 };       /* mov $42,%eax; ret */
@@ -558,6 +583,7 @@ int main(void)
 		cmocka_unit_test(populate_makes_pages_resident),
 		cmocka_unit_test(growsdown_grows_at_a_touch_below),
 		cmocka_unit_test(harmless_flags_are_accepted),
+		cmocka_unit_test(hints_for_the_low_part_are_taken),
 		cmocka_unit_test(execution_wants_prot_exec),
 		cmocka_unit_test(munmap_in_the_middle_splits),
 		cmocka_unit_test(munmap_reports_errors),
