@@ -14,6 +14,10 @@
 #define ARCH_GET_XCOMP_SUPP 0x1021
 #define ARCH_GET_XCOMP_PERM 0x1022
 #endif
+#ifndef PR_GET_AUXV
+#define PR_GET_AUXV 0x41555856
+#endif
+#define AUXV_ROOM 56 /* words: AT_VECTOR_SIZE of Linux 6.18 */
 
 static long set_name(struct task *t, gva_t name)
 {
@@ -33,6 +37,19 @@ static long get_name(struct task *t, gva_t name)
 
 	task_comm(t, buf);
 	return copy_to_guest(t->mm, name, buf, sizeof(buf));
+}
+
+/* All that mm->saved_auxv has room for, with zeroes behind the end. */
+static long get_auxv(struct task *t, gva_t at, uint64_t len, uint64_t a4, uint64_t a5)
+{
+	uint64_t all[AUXV_ROOM] = { 0 };
+
+	if (a4 | a5)
+		return -EINVAL;
+	mutex_lock(&t->proc->lock);
+	memcpy(all, t->proc->auxv, MIN(t->proc->auxv_len, sizeof(all)));
+	mutex_unlock(&t->proc->lock);
+	return copy_to_guest(t->mm, at, all, MIN(len, sizeof(all))) < 0 ? -EFAULT : (long)sizeof(all);
 }
 
 static long set_pdeathsig(struct task *t, uint64_t sig)
@@ -202,6 +219,7 @@ long task_prctl(struct task *t, int op, uint64_t a2, uint64_t a3, uint64_t a4, u
 	case PR_TASK_PERF_EVENTS_ENABLE: return 0; /* of all events there are, which is none */
 	case PR_MCE_KILL: return set_mce_policy(t, a2, a3, a4, a5);
 	case PR_MCE_KILL_GET: return a2 | a3 | a4 | a5 ? -EINVAL : t->mce_policy;
+	case PR_GET_AUXV: return get_auxv(t, a2, a3, a4, a5);
 	case PR_SET_VMA: return -EINVAL; /* as a kernel without CONFIG_ANON_VMA_NAME */
 	default: return prctl_rest(op, a3, a4, a5);
 	}

@@ -206,6 +206,34 @@ static void no_new_privs_stays(void **state)
 	assert_int_equal(status_number("NoNewPrivs"), 1);
 }
 
+#ifndef PR_GET_AUXV
+#define PR_GET_AUXV 0x41555856
+#endif
+
+static void the_auxiliary_vector_can_be_read(void **state)
+{
+	unsigned long v[128], own[128];
+	int fd = (int)ASSERT_OK(open("/proc/self/auxv", O_RDONLY));
+	ssize_t n = ASSERT_OK(read(fd, own, sizeof(own)));
+	long r;
+
+	close(fd);
+	memset(v, 0xff, sizeof(v));
+	r = prctl(PR_GET_AUXV, v, sizeof(v), 0, 0);
+	if (r < 0 && errno == EINVAL)
+		skip(); /* before Linux 6.4 */
+	assert_true(r >= n && r < (long)sizeof(v));
+	assert_memory_equal(v, own, (size_t)n);
+	assert_int_equal(v[r / 8 - 1], 0);
+	assert_int_equal(v[r / 8], -1);
+	memset(v, 0xff, sizeof(v));
+	assert_int_equal(prctl(PR_GET_AUXV, v, 16, 0, 0), r);
+	assert_memory_equal(v, own, 16);
+	assert_int_equal(v[2], -1);
+	ASSERT_ERR(prctl(PR_GET_AUXV, v, 16, 1, 0), EINVAL);
+	ASSERT_ERR(prctl(PR_GET_AUXV, 0, 16, 0, 0), EFAULT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +250,7 @@ int main(void)
 		cmocka_unit_test(cpuid_is_available),
 		cmocka_unit_test(memory_failures_have_a_policy),
 		cmocka_unit_test(no_new_privs_stays),
+		cmocka_unit_test(the_auxiliary_vector_can_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
