@@ -7,6 +7,8 @@
 #define MSS_DEFAULT 536
 #define TIMESTAMPS 12    /* bytes of each segment */
 #define MSS_LOCAL 65483  /* lo's MTU less the headers with a time stamp */
+#define MSS_HALF 32768   /* but at first no more than half of the window: tcp_bound_to_half_wnd() */
+#define MSS_GROWN (1 << 20) /* the window has opened when so much was sent */
 #define MSS_WIRE 1460
 #define MIN_MSS 88
 #define MAX_WINDOW 32767
@@ -172,7 +174,8 @@ int inet_tcp_setsockopt(struct sock *s, struct task *task, int level, int name, 
 
 int inet_tcp_mss(struct inet_tcp *t)
 {
-	int val = t->inet.remote.port ? (t->on_wire ? MSS_WIRE : MSS_LOCAL) : MSS_DEFAULT, most = t->opt.maxseg;
+	int local = t->bytes_sent < MSS_GROWN ? MSS_HALF : MSS_LOCAL, most = t->opt.maxseg;
+	int val = t->inet.remote.port ? (t->on_wire ? MSS_WIRE : local) : MSS_DEFAULT;
 
 	if (t->state == TCP_CLOSE || t->state == TCP_LISTEN)
 		return most ? most : val;
@@ -223,7 +226,9 @@ static void fill_info(struct inet_tcp *t, struct tcp_info *i)
 	i->tcpi_state = t->state;
 	i->tcpi_rto = synced ? 204000 : 1000000;
 	i->tcpi_snd_mss = (unsigned)inet_tcp_mss(t);
-	i->tcpi_rcv_mss = synced ? (unsigned)inet_tcp_mss(t) : MSS_DEFAULT;
+	i->tcpi_rcv_mss = MSS_DEFAULT; /* until larger segments came */
+	if (synced && t->bytes_received > MSS_DEFAULT)
+		i->tcpi_rcv_mss = (unsigned)MIN(t->bytes_received, (uint64_t)inet_tcp_mss(t));
 	i->tcpi_snd_ssthresh = 0x7fffffff;
 	i->tcpi_snd_cwnd = 10;
 	i->tcpi_reordering = 3;
