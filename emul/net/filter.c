@@ -35,7 +35,7 @@ static struct filter *filter_new(unsigned len)
 	return f;
 }
 
-static void filter_put(struct filter *f)
+void filter_put(struct filter *f)
 {
 	if (!f || !ref_put(&f->ref))
 		return;
@@ -43,7 +43,18 @@ static void filter_put(struct filter *f)
 	free(f);
 }
 
-static struct filter *filter_get(const struct sock *s)
+struct filter *filter_get(struct filter *f)
+{
+	ref_get(&f->ref);
+	return f;
+}
+
+uint32_t filter_run(const struct filter *f, const struct bpf_packet *p)
+{
+	return bpf_run_packet(f->insn, p);
+}
+
+static struct filter *filter_of(const struct sock *s)
 {
 	struct filter *f;
 
@@ -77,7 +88,7 @@ bool filter_passes(struct sock *s, const struct bpf_packet *p, size_t least, siz
 	struct filter *f;
 
 	if (filter_is_set(s)) {
-		f = filter_get(s);
+		f = filter_of(s);
 		if (f)
 			keep = bpf_run_packet(f->insn, p);
 		filter_put(f);
@@ -104,9 +115,9 @@ static bool may_attach(const struct sock *s, struct task *t)
 	return !tcp || !t || cred_capable(t->fsc.cred, CAP_NET_ADMIN);
 }
 
-int filter_attach(struct sock *s, struct task *t, const struct sock_optval *v)
+int filter_read(struct sock *s, const struct sock_optval *v, struct filter **ret)
 {
-	struct filter *f, *old;
+	struct filter *f;
 	struct sock_fprog prog;
 	struct sock_optval insn = { .gm = v->gm };
 	int r;
@@ -115,7 +126,7 @@ int filter_attach(struct sock *s, struct task *t, const struct sock_optval *v)
 		return -EINVAL;
 	if (!v->gm || sock_opt_read(v, &prog, sizeof(prog)) < 0) /* a pointer within the value is a guest's */
 		return -EFAULT;
-	if (s->opt.filter_locked || !may_attach(s, t))
+	if (s->opt.filter_locked)
 		return -EPERM;
 	if (!prog.filter || !prog.len || prog.len > BPF_MAXINSNS)
 		return -EINVAL;
@@ -125,7 +136,26 @@ int filter_attach(struct sock *s, struct task *t, const struct sock_optval *v)
 	insn.addr = (uintptr_t)prog.filter;
 	r = sock_opt_read(&insn, f->insn, program_size(f->len)) < 0 ? -EFAULT : bpf_check_packet(f->insn, f->len);
 	if (r == 0)
-		r = exchange(s, f, &old);
+		*ret = f;
+	else
+		filter_put(f);
+	return r;
+}
+
+int filter_attach(struct sock *s, struct task *t, const struct sock_optval *v)
+{
+	struct filter *f, *old = NULL;
+	int r;
+
+	if (v->len == sizeof(struct sock_fprog) && !may_attach(s, t)) {
+		struct sock_fprog prog;
+
+		return sock_opt_read(v, &prog, sizeof(prog)) < 0 ? -EFAULT : -EPERM;
+	}
+	r = filter_read(s, v, &f);
+	if (r < 0)
+		return r;
+	r = exchange(s, f, &old);
 	filter_put(r == 0 ? old : f);
 	return r;
 }
@@ -143,7 +173,7 @@ int filter_detach(struct sock *s)
 
 int filter_get_program(struct sock *s, struct sock_optval *v)
 {
-	struct filter *f = filter_get(s);
+	struct filter *f = filter_of(s);
 	int room = v->len, r = 0;
 
 	if (f && room) { /* 0: only the number is asked for */
@@ -162,7 +192,7 @@ int filter_get_program(struct sock *s, struct sock_optval *v)
 void filter_inherit(struct sock *child, const struct sock *listener)
 {
 	if (filter_is_set(listener))
-		child->filter = filter_get(listener);
+		child->filter = filter_of(listener);
 }
 
 void filter_drop(struct sock *s)

@@ -29,4 +29,12 @@ int filter_get_program(struct sock *s, struct sock_optval *v); /* v->len counts 
 void filter_inherit(struct sock *child, const struct sock *listener);
 void filter_drop(struct sock *s); /* at its end */
 
+/* --- for who keeps a program otherwise --- */
+
+/* The program that an option's value is, checked; one reference. The errors of filter_attach() but for those of TCP. */
+int filter_read(struct sock *s, const struct sock_optval *v, struct filter **ret);
+struct filter *filter_get(struct filter *f);
+void filter_put(struct filter *f); /* NULL: nothing */
+uint32_t filter_run(const struct filter *f, const struct bpf_packet *p);
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "emul/net/dgram.h"
+#include "emul/net/filter.h"
 #include "emul/net/inet_tcp.h"
 #include "emul/net/mib.h"
 #include "emul/net/netif_info.h"
@@ -52,6 +53,7 @@ void inet_fini(struct inet_sock *i)
 		list_del(&g->node);
 		free(g);
 	}
+	filter_put(i->chooser);
 	if (i->lock_owner && i->lock_owner != &i->sock)
 		sock_put(i->lock_owner);
 }

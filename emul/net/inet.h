@@ -13,6 +13,7 @@
  *   inet.c inet_opt.c                what all sockets share: bind, names, IPPROTO_IP and IPPROTO_IPV6 options
  *   inet_tcp.c inet_tcp_connect.c inet_tcp_data.c inet_tcp_opt.c inet_tcp_wire.c    SOCK_STREAM
  *   inet_udp.c inet_udp_send.c dgram.c inet_group.c                 SOCK_DGRAM, multicast
+ *   inet_reuseport.c                 programs that choose among sockets of one address
  *   inet_icmp.c                      ping and raw sockets
  *   lwip_port.c lwip_in.c tap.c slirp.c pcap.c lwIP, its timers, and the host side of eth0
  *   procnet_inet.c                   /proc/net/tcp, udp and kin
@@ -61,6 +62,7 @@ struct inet_sock {
 	struct inet_options ip;
 	struct list groups;        /* inet_group.node */
 	struct inet_zerocopy zerocopy;
+	struct filter *chooser;    /* ports_lock: inet_reuseport.h */
 };
 
 static inline struct inet_sock *inet_of(struct sock *s) { return container_of(s, struct inet_sock, sock); }

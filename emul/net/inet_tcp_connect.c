@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "emul/net/inet_reuseport.h"
 #include "emul/net/mib.h"
 #include "emul/net/route.h"
 
@@ -240,7 +241,7 @@ static int begin_connect_locked(struct inet_tcp *t, const struct sock_addr *a, i
 static void connect_local(struct inet_tcp *t)
 {
 	struct endpoint to = t->inet.remote, from = t->inet.local;
-	struct inet_sock *found = ports_find_listener(&to, &from, IF_LO);
+	struct inet_sock *found = inet_reuseport_tcp(ports_find_listener(&to, &from, IF_LO), &to, &from, IF_LO);
 	int r = -ECONNREFUSED;
 
 	if (!found) {

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "emul/base/log.h"
+#include "emul/net/inet_reuseport.h"
 #include "emul/net/lwip_port.h"
 #include "emul/net/route.h"
 
@@ -375,7 +376,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 		return ERR_VAL;
 	local = end_of(&pcb->local_ip, pcb->local_port);
 	remote = end_of(&pcb->remote_ip, pcb->remote_port);
-	found = ports_find_listener(&local, &remote, IF_ETH);
+	found = inet_reuseport_tcp(ports_find_listener(&local, &remote, IF_ETH), &local, &remote, IF_ETH);
 	if (found) {
 		ok = take_in(container_of(found, struct inet_tcp, inet), pcb, &local, &remote);
 		sock_put(&found->sock);

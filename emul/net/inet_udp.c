@@ -11,6 +11,7 @@
 #include "emul/net/filter.h"
 #include "emul/net/frame.h"
 #include "emul/net/inet_group.h"
+#include "emul/net/inet_reuseport.h"
 #include "emul/net/lwip_port.h"
 #include "emul/net/mib.h"
 
@@ -127,6 +128,7 @@ bool inet_udp_input(enum port_proto proto, struct dgram *g, bool group)
 		mib_udp(!addr_is_v4(&g->to.ip), proto == PORT_UDPLITE, MIB_UDP_NO_PORT);
 		return false;
 	}
+	found = inet_reuseport_udp(found, g, proto == PORT_UDPLITE ? IPPROTO_UDPLITE : IPPROTO_UDP);
 	give(found, g);
 	return true;
 }

@@ -238,6 +238,8 @@ static uint16_t choose(const struct port_entry *e, const struct in6_addr *local,
 	return 0;
 }
 
+static uint64_t arrivals; /* ports_lock: port_entry.since */
+
 static bool fits_bind(const struct port_entry *e, const struct in6_addr *local, uint16_t port, const struct endpoint *remote)
 {
 	(void)remote;
@@ -278,6 +280,7 @@ int ports_bind(struct port_entry *e, const struct in6_addr *local, uint16_t port
 	if (port) {
 		e->local = *local;
 		e->by_connect = false;
+		e->since = ++arrivals;
 		chain_port(e, port);
 	} else {
 		r = -EADDRINUSE;
@@ -297,6 +300,7 @@ int ports_listen(struct port_entry *e)
 		e->listening = false;
 		r = -EADDRINUSE;
 	} else {
+		e->since = ++arrivals;
 		e->lnext = listeners[e->port];
 		listeners[e->port] = e;
 	}
@@ -304,10 +308,47 @@ int ports_listen(struct port_entry *e)
 	return r;
 }
 
+static bool same_group(const struct port_entry *a, const struct port_entry *b)
+{
+	return a->sock && b->sock && a->family == b->family && a->v6only == b->v6only && device(a) == device(b) && reuseport(a) &&
+	       reuseport(b) && same_owner(a, b) && addr_eq(&a->local, &b->local) && !b->cpprev;
+}
+
+unsigned ports_group(const struct port_entry *e, struct port_entry **ret, unsigned max)
+{
+	bool tcp = e->proto == PORT_TCP;
+	unsigned n = 0, at;
+
+	if (!e->pprev)
+		return 0;
+	for (struct port_entry *m = tcp ? listeners[e->port] : by_port[e->proto][e->port]; m && n < max; m = tcp ? m->lnext : m->next) {
+		if (!same_group(e, m))
+			continue;
+		for (at = n++; at && ret[at - 1]->since > m->since; at--)
+			ret[at] = ret[at - 1];
+		ret[at] = m;
+	}
+	return n;
+}
+
+/* In the place of who leaves comes the last one, for programs that count (reuseport_detach_sock()). */
+static void leave_group(const struct port_entry *e) REQUIRES(ports_lock)
+{
+	struct port_entry *group[256];
+	unsigned n;
+
+	if (!e->sock || !e->sock->chooser)
+		return;
+	n = ports_group(e, group, ARRAY_SIZE(group));
+	if (n)
+		group[n - 1]->since = e->since;
+}
+
 static void stop_listening(struct port_entry *e)
 {
 	if (!e->listening)
 		return;
+	leave_group(e);
 	e->listening = false;
 	for (struct port_entry **p = &listeners[e->port]; *p; p = &(*p)->lnext)
 		if (*p == e) {
@@ -403,6 +444,8 @@ void ports_release(struct port_entry *e)
 {
 	mutex_lock(&ports_lock);
 	stop_listening(e);
+	if (e->proto != PORT_TCP)
+		leave_group(e);
 	unchain_pair(e);
 	unchain_port(e);
 	mutex_unlock(&ports_lock);

@@ -31,6 +31,7 @@ struct port_entry {
 	struct in6_addr local, remote;
 	uint16_t port, rport;
 	bool v6only, listening;
+	uint64_t since;                     /* grows: who bound, or began to listen, when */
 	bool by_connect;                    /* an ephemeral port that connect chose: others to other places may share it */
 	/* of TIME_WAIT entries: */
 	bool reuse, reuseport;
@@ -64,6 +65,9 @@ struct inet_sock *ports_find_udp(enum port_proto proto, const struct endpoint *t
 /* Multicast and broadcast: up to max receivers from number *at on (references). */
 unsigned ports_find_udp_group(enum port_proto proto, const struct endpoint *to, const struct endpoint *from, int ifindex,
 			      unsigned *at, struct inet_sock **ret, unsigned max);
+
+/* Who shares e's address by SO_REUSEPORT, e among them, in the order of their coming; how many, at most max. ports_lock held. */
+unsigned ports_group(const struct port_entry *e, struct port_entry **ret, unsigned max) REQUIRES(ports_lock);
 
 /* For /proc/net: calls fn for each entry, ports_lock held. */
 void ports_each(enum port_proto proto, void (*fn)(const struct port_entry *e, void *arg), void *arg);

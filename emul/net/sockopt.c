@@ -8,6 +8,7 @@
 
 #include "emul/base/sysctl.h"
 #include "emul/net/filter.h"
+#include "emul/net/inet_reuseport.h"
 #include "emul/net/netif_info.h"
 #include "emul/net/sock.h"
 #include "emul/proc/task.h"
@@ -40,6 +41,9 @@
 #endif
 #ifndef SO_TXREHASH
 #define SO_TXREHASH 74
+#endif
+#ifndef SO_DETACH_REUSEPORT_BPF
+#define SO_DETACH_REUSEPORT_BPF 68
 #endif
 #ifndef SO_RCVMARK
 #define SO_RCVMARK 75
@@ -448,7 +452,10 @@ int sock_set_option(struct sock *s, struct task *t, int name, const struct sock_
 	case SO_SNDTIMEO:
 	case SO_SNDTIMEO_NEW: return set_timeout(&s->opt.sndtimeo, v);
 	case SO_ATTACH_FILTER: return filter_attach(s, t, v);
-	case SO_ATTACH_BPF: return attach_bpf(s, t, v);
+	case SO_ATTACH_BPF:
+	case SO_ATTACH_REUSEPORT_EBPF: return attach_bpf(s, t, v);
+	case SO_ATTACH_REUSEPORT_CBPF: return is_inet(s) ? inet_reuseport_attach(s, v) : -EINVAL;
+	case SO_DETACH_REUSEPORT_BPF: return is_inet(s) ? inet_reuseport_detach(s) : -EINVAL;
 	case SO_TXTIME: return set_txtime(s, t, v);
 	default: break;
 	}

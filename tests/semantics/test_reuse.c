@@ -2,6 +2,12 @@
 /* Who may have a port: SO_REUSEADDR, SO_REUSEPORT, TIME_WAIT, ephemeral ports. man 7 socket, inet_csk_get_port(). */
 #include "tests/lib/inet.h"
 
+#include <linux/filter.h>
+
+#ifndef SO_DETACH_REUSEPORT_BPF
+#define SO_DETACH_REUSEPORT_BPF 68
+#endif
+
 static int stream(int reuse, int reuseport)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -186,6 +192,96 @@ static void a_specific_listener_goes_first(void **state)
 	close(one);
 }
 
+/* --- programs that choose ---------------------------------------------------------------------------------------------- */
+
+static int attach(int fd, const struct sock_filter *f, unsigned n)
+{
+	struct sock_fprog p = { (unsigned short)n, (struct sock_filter *)(uintptr_t)f };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &p, sizeof(p)) < 0 ? errno : 0;
+}
+
+static int detach(int fd)
+{
+	int dummy = 0;
+
+	return setsockopt(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &dummy, sizeof(dummy)) < 0 ? errno : 0;
+}
+
+static int sharing(int type, unsigned *port)
+{
+	int fd = socket(AF_INET, type | SOCK_NONBLOCK, 0), on = 1;
+
+	ASSERT_OK(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)));
+	ASSERT_OK(bind4(fd, INADDR_LOOPBACK, *port));
+	*port = port_of(fd);
+	if (type == SOCK_STREAM)
+		ASSERT_OK(listen(fd, 5));
+	return fd;
+}
+
+/* The first byte of the data, '0' for the first socket. */
+static const struct sock_filter by_data[] = { BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, '0'),
+					      BPF_STMT(BPF_RET | BPF_A, 0) };
+
+static void a_program_chooses_for_datagrams(void **state)
+{
+	int fd[4], from = socket(AF_INET, SOCK_DGRAM, 0), dummy = 0;
+	unsigned port = 0, got = 0;
+	char c;
+
+	for (int i = 0; i < 3; i++)
+		fd[i] = sharing(SOCK_DGRAM, &port);
+	assert_int_equal(attach(from, by_data, 3), EINVAL); /* does not share */
+	assert_int_equal(detach(from), EINVAL);
+	assert_int_equal(detach(fd[0]), ENOENT);
+	assert_int_equal(attach(fd[0], by_data, 2), EINVAL); /* does not end */
+	assert_int_equal(setsockopt(fd[0], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &dummy, sizeof(dummy)) < 0 ? errno : 0, EINVAL);
+	assert_int_equal(attach(fd[0], by_data, 3), 0);
+	fd[3] = sharing(SOCK_DGRAM, &port); /* who comes later belongs to it */
+	ASSERT_OK(connect4(from, INADDR_LOOPBACK, port));
+	for (int i = 3; i >= 0; i--) {
+		c = (char)('0' + i);
+		ASSERT_OK(send(from, &c, 1, 0));
+		assert_int_equal(recv(fd[i], &c, 1, 0), 1);
+		assert_int_equal(c, '0' + i);
+	}
+	ASSERT_OK(send(from, "9", 1, 0)); /* nobody has that number: as without it */
+	for (int i = 0; i < 4; i++)
+		got += recv(fd[i], &c, 1, 0) == 1;
+	assert_int_equal(got, 1);
+	close(fd[0]); /* the program stays the group's, and the last comes in its place */
+	ASSERT_OK(send(from, "0", 1, 0));
+	assert_int_equal(recv(fd[3], &c, 1, 0), 1);
+	ASSERT_OK(send(from, "2", 1, 0));
+	assert_int_equal(recv(fd[2], &c, 1, 0), 1);
+	assert_int_equal(detach(fd[1]), 0);
+	assert_int_equal(detach(fd[2]), ENOENT);
+	for (int i = 1; i < 4; i++)
+		close(fd[i]);
+	close(from);
+}
+
+static void a_program_chooses_for_connections(void **state)
+{
+	int fd[3], c;
+	unsigned port = 0;
+	const struct sock_filter last[] = { BPF_STMT(BPF_RET | BPF_K, 2) };
+
+	for (int i = 0; i < 3; i++)
+		fd[i] = sharing(SOCK_STREAM, &port);
+	assert_int_equal(attach(fd[1], last, 1), 0);
+	for (int i = 0; i < 4; i++) {
+		c = socket(AF_INET, SOCK_STREAM, 0);
+		ASSERT_OK(connect4(c, INADDR_LOOPBACK, port));
+		wait_events(fd[2], POLLIN);
+		close(ASSERT_OK(accept(fd[2], NULL, NULL)));
+		close(c);
+	}
+	for (int i = 0; i < 3; i++)
+		close(fd[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +293,8 @@ int main(void)
 		cmocka_unit_test(udp_shares_only_if_all_agree),
 		cmocka_unit_test(ephemeral_ports_differ_and_suffice),
 		cmocka_unit_test(a_specific_listener_goes_first),
+		cmocka_unit_test(a_program_chooses_for_datagrams),
+		cmocka_unit_test(a_program_chooses_for_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
