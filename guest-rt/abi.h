@@ -9,6 +9,8 @@
  *   RT_GATE            the gate                       one page for all
  *   RT_DATA            its request slot               its own
  *   RT_XSTATE          its extended state             its own
+ *   RT_JUMP            the gate of rewritten sites    one page for all; hardware model only, ring 3's
+ *   RT_JUMP_DATA       its request slot               its own, ring 3's
  * PML4 slot 511 is the address space's: RT_SITES.
  */
 #ifndef GUEST_RT_ABI_H
@@ -31,8 +33,12 @@
 
 #define RT_PROBE (RT_BASE + 0xd000) /* at boot only: a page of ring-3 code */
 
+/* Rewritten sites cannot jump into ring 0, and what ring 0 trusts is no program's to write. As far apart as RT_GATE and RT_DATA. */
+#define RT_JUMP (RT_BASE + 0x11000)
+#define RT_JUMP_DATA (RT_JUMP + (RT_DATA - RT_GATE))
+
 /*
- * The slot: a call that the VMM's helper thread may answer while the vCPU spins in the gate. Offsets within RT_DATA.
+ * The slot: a call that the VMM's helper thread may answer while the vCPU spins in the gate. Offsets within RT_DATA and RT_JUMP_DATA.
  * The state is one word, since a call must be executed exactly once: IDLE -> POSTED (guest) -> ANSWERED, LEAVE or REFUSED (host) ->
  * IDLE (guest when it goes on, host after an exit). ANSWERED may have SAVE -> SAVED (guest) -> LOAD or LEAVE (host) in its place. Who executes it is settled in the VMM's own memory (vmm/slot.c): in the
  * deprivileged model the program can write all of this.
@@ -69,6 +75,11 @@
 /* A first word that no number of a call matches; that of the last entry must be another. */
 #define RT_NO_ANSWER(low_byte) ((low_byte) == 255 ? 2 : 1)
 
+/* rt_measure */
+#define RT_MEASURE_NR 39    /* the number that it calls: getpid */
+#define RT_MEASURE_CALLS 64
+#define RT_MEASURE_ROUNDS 4
+
 /*
  * Cells of rewritten call sites (vmm/sites.c): the address space's own, readable and executable for programs. Absolute 32-bit
  * addresses reach the last 2 GiB from everywhere. The two upper bytes of such an address, ce 06, are opcodes that do not exist.
@@ -90,7 +101,7 @@
 #define RT_GATE_PORT 0x5a
 /* Wakes the helper: an ioeventfd. A program's own `out` to it is swallowed without an effect. */
 #define RT_BELL_PORT 0x5e
-#define RT_OUT_LEN 2 /* bytes of `out %eax, $port` */
+#define RT_OUT_LEN 2 /* bytes of `out %eax, $port`, and of `syscall` */
 
 /* Selectors as Linux has them: STAR must fit, and programs see CS and SS. */
 #define RT_KERNEL_CS 0x10

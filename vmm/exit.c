@@ -55,14 +55,17 @@ static bool event_dead(struct vcpu *v, struct vcpu_event *ev, const char *what, 
 
 static bool at_gate_out(const struct vcpu *v, gva_t rip)
 {
-	gva_t out = RT_GATE + v->m->gate.out;
+	gva_t out = RT_GATE + v->m->gate[GATE_TRAP].out;
 
 	return rip == out || rip == out + RT_OUT_LEN;
 }
 
+/* In a gate, in the ring that it runs in. */
 static bool in_gate(const struct vcpu *v, gva_t rip)
 {
-	return rip >= RT_GATE && rip < RT_GATE + v->m->gate.end;
+	int gate = slot_gate_at(v, rip);
+
+	return gate >= 0 && v->at_cpl0 == (v->m->hardware && gate == GATE_TRAP);
 }
 
 static bool decode_call(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
@@ -214,7 +217,7 @@ static bool decode_interrupted(struct vcpu *v, struct uregs *r, struct vcpu_even
 	vector = stub_of(v, r->rip);
 	if (vector >= 0)
 		return decode_stub(v, (unsigned)vector, r, ev);
-	if (in_gate(v, r->rip) && v->at_cpl0 == v->m->hardware)
+	if (in_gate(v, r->rip))
 		return decode_call(v, r, ev);
 	r->rip = sites_hide(v, r->rip);
 	atomic_store(&v->kicked, false);

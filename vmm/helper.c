@@ -163,7 +163,7 @@ void slot_note_exit(struct vcpu *v)
 
 	if (!v->server || helper.bell < 0)
 		return;
-	if (slot_state(v) == RT_POSTED || slot_state(v) == RT_SAVED)
+	if (slot_posted(v))
 		note_miss(v);
 	if (atomic_load_explicit(&helper.awake, memory_order_relaxed))
 		return;
@@ -185,53 +185,48 @@ static void release(struct vcpu *v)
 		syscall(SYS_futex, &v->serve, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
 }
 
-static uint64_t slot_read(struct vcpu *v, unsigned off)
-{
-	return *(volatile uint64_t *)(v->data + off);
-}
-
 /* true: the site of the call that was answered is to be rewritten, which its own thread does. */
-static bool note_site(struct vcpu *v, uint64_t nr)
+static bool note_site(struct vcpu *v, uint8_t *slot, uint64_t nr)
 {
-	gva_t ret = slot_read(v, RT_SLOT_RCX);
+	gva_t ret = slot_read(slot, RT_SLOT_RCX);
 
-	if (!v->m->rewrite || !slot_read(v, RT_SLOT_R11) || !sites_note(v->as, ret, slot_recount(v)))
+	if (!v->m->rewrite || !slot_read(slot, RT_SLOT_R11) || !sites_note(v->as, ret, slot_recount(v)))
 		return false;
 	v->hot = ret;
 	v->hot_nr = nr;
 	return true;
 }
 
-static void give_answer(struct vcpu *v, long result)
+static void give_answer(struct vcpu *v, uint8_t *slot, long result)
 {
 	v->result = result;
-	*(volatile uint64_t *)(v->data + RT_SLOT_RESULT) = (uint64_t)result;
+	slot_write(slot, RT_SLOT_RESULT, (uint64_t)result);
 }
 
-static uint32_t answer(struct vcpu *v)
+static uint32_t answer(struct vcpu *v, uint8_t *slot)
 {
-	uint64_t nr = slot_read(v, RT_SLOT_NR), args[6];
+	uint64_t nr = slot_read(slot, RT_SLOT_NR), args[6];
 	enum served s = SERVED_REFUSED;
 	long result = 0;
 
 	v->loads = v->asked = false;
 	for (unsigned i = 0; i < 6; i++)
-		args[i] = slot_read(v, RT_SLOT_ARG + 8 * i);
-	v->regs->rsp = slot_read(v, RT_SLOT_RSP);
+		args[i] = slot_read(slot, RT_SLOT_ARG + 8 * i);
+	v->regs->rsp = slot_read(slot, RT_SLOT_RSP);
 	/* A program that steps: slot_enter(). One whose site is to be rewritten. */
-	if (!(slot_read(v, RT_SLOT_R11) & FLAG_TF) && !note_site(v, nr))
+	if (!(slot_read(slot, RT_SLOT_R11) & FLAG_TF) && !note_site(v, slot, nr))
 		s = v->server->call(v->server_ctx, nr, args, &result);
 	if (++v->nserved % BUDGET_STEP == 0)
 		slot_budget(v, 0, SPIN_MAX);
 	switch (s) {
 	case SERVED_ANSWERED:
-		give_answer(v, result);
+		give_answer(v, slot, result);
 		return RT_ANSWERED;
 	case SERVED_LEAVE:
-		give_answer(v, result);
+		give_answer(v, slot, result);
 		return RT_LEAVE;
 	case SERVED_SIGNAL:
-		give_answer(v, result);
+		give_answer(v, slot, result);
 		v->asked = true;
 		return RT_SAVE;
 	case SERVED_LOADED:
@@ -261,11 +256,6 @@ static uint32_t deliver(struct vcpu *v)
 	return s == SERVED_LOADED ? RT_LOAD : RT_LEAVE;
 }
 
-static bool is_posted(uint32_t state)
-{
-	return state == RT_POSTED || state == RT_SAVED;
-}
-
 /* Answers what is posted. Calls answered. */
 static unsigned poll_all(struct machine *m)
 {
@@ -273,16 +263,17 @@ static unsigned poll_all(struct machine *m)
 
 	for (unsigned i = 0; i < n; i++) {
 		struct vcpu *v = m->vcpus[i];
-		uint32_t in = SERVE_IN, state;
+		uint32_t in = SERVE_IN;
+		uint8_t *slot;
 
-		if (!v || atomic_load_explicit(&v->serve, memory_order_relaxed) != SERVE_IN || !is_posted(slot_state(v)))
+		if (!v || atomic_load_explicit(&v->serve, memory_order_relaxed) != SERVE_IN || !slot_posted(v))
 			continue;
 		if (!atomic_compare_exchange_strong(&v->serve, &in, SERVE_TAKEN))
 			continue;
-		state = slot_state(v);
-		if (is_posted(state)) { /* else it left and came back between the two looks */
+		slot = slot_posted(v);
+		if (slot) { /* else it left and came back between the two looks */
 			v->fpu_in_slot = true;
-			slot_state_set(v, state == RT_POSTED ? answer(v) : deliver(v));
+			slot_state_set(slot, slot_state(slot) == RT_POSTED ? answer(v, slot) : deliver(v));
 			v->fpu_in_slot = false;
 			done++;
 		}
@@ -436,7 +427,8 @@ void slot_report(struct machine *m, struct platform_stats *ret)
 
 		if (!v)
 			continue;
-		ret->told += slot_read(v, RT_TOLD);
+		FOR_EACH_SLOT(v, slot)
+			ret->told += slot_read(slot, RT_TOLD);
 		ret->exits += atomic_load_explicit(&v->nexits, memory_order_relaxed);
 		ret->called += atomic_load_explicit(&v->ncalls, memory_order_relaxed);
 	}

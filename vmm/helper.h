@@ -14,9 +14,29 @@ enum { SERVE_OUT, SERVE_IN, SERVE_TAKEN, SERVE_WAITED };
 
 enum slot_mode { SLOT_CLOSED, SLOT_POLLED, SLOT_RUNG }; /* what the gate does with a call: leave; post; post and ring */
 
-static inline uint32_t *slot_word(struct vcpu *v, unsigned off) { return (uint32_t *)(v->data + off); }
-static inline uint32_t slot_state(struct vcpu *v) { return __atomic_load_n(slot_word(v, RT_SLOT_STATE), __ATOMIC_ACQUIRE); }
-static inline void slot_state_set(struct vcpu *v, uint32_t s) { __atomic_store_n(slot_word(v, RT_SLOT_STATE), s, __ATOMIC_RELEASE); }
+/* slot: a gate's page of data. */
+#define FOR_EACH_SLOT(v, slot) for (uint8_t **s_ = (v)->slot, *slot; s_ < (v)->slot + GATES && (slot = *s_); s_++)
+static inline uint32_t *slot_word(uint8_t *slot, unsigned off) { return (uint32_t *)(slot + off); }
+static inline uint64_t *slot_quad(uint8_t *slot, unsigned off) { return (uint64_t *)(slot + off); }
+/* What its program may change meanwhile. */
+static inline uint64_t slot_read(uint8_t *slot, unsigned off) { return *(volatile uint64_t *)(slot + off); }
+static inline void slot_write(uint8_t *slot, unsigned off, uint64_t value) { *(volatile uint64_t *)(slot + off) = value; }
+static inline uint32_t slot_state(uint8_t *slot) { return __atomic_load_n(slot_word(slot, RT_SLOT_STATE), __ATOMIC_ACQUIRE); }
+static inline void slot_state_set(uint8_t *slot, uint32_t s) { __atomic_store_n(slot_word(slot, RT_SLOT_STATE), s, __ATOMIC_RELEASE); }
+static inline bool slot_is_posted(uint8_t *slot)
+{
+	uint32_t state = slot_state(slot);
+
+	return state == RT_POSTED || state == RT_SAVED;
+}
+/* The slot with a call to answer; NULL: none. An honest program has one at a time. */
+static inline uint8_t *slot_posted(struct vcpu *v)
+{
+	FOR_EACH_SLOT(v, slot)
+		if (slot_is_posted(slot))
+			return slot;
+	return NULL;
+}
 /* The gate's patience: rounds of spinning, tens of microseconds at most. Who rings waits for a thread to wake up, which takes its time. */
 #define SPIN_MAX 4000
 #define SPIN_MIN 250

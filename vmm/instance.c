@@ -61,7 +61,7 @@ static int boot_machine(struct instance *in, const struct instance_config *cfg, 
 	if (wait_boot() < 0 || usercopy_boot() < 0)
 		return instance_fail(err, STATUS_VMRUN, "cannot install signal handlers: %s", strerror(errno));
 	env->memory_limit = cfg->memory ? cfg->memory : default_memory();
-	env->platform = platform_kvm_new(&(struct platform_kvm_config){ .no_rewrite = cfg->no_rewrite, .err = why, .err_size = sizeof(why) });
+	env->platform = platform_kvm_new(&(struct platform_kvm_config){ .rewrite = cfg->rewrite, .err = why, .err_size = sizeof(why) });
 	if (!env->platform)
 		return instance_fail(err, STATUS_VMRUN, "%s", why);
 	env->phys = phys_new(env->platform, env->memory_limit);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "emul/net/netconf.h"
+#include "vmm/platform_kvm.h"
 
 #define INSTANCE_MAX_THREADS 4096
 
@@ -31,7 +32,7 @@ struct instance_config {
 	const struct instance_volume *volumes;
 	unsigned nvolumes;
 	struct net_config net;
-	bool no_rewrite;          /* `syscall` instructions of programs stay as they are */
+	enum rewrite rewrite;     /* of programs' hot `syscall` instructions */
 	bool outlives_programs;   /* others may follow: what a first process leaves behind goes on */
 };
 

@@ -11,16 +11,18 @@
 
 #define GATE_OFF(name, label) (unsigned)(rt_gate_##name##_##label - rt_gate_##name)
 #define GATE(name) \
-	extern const uint8_t rt_gate_##name[], rt_gate_##name##_has_rcx[], rt_gate_##name##_has_r11[], rt_gate_##name##_out[], \
+	extern const uint8_t rt_gate_##name[], rt_gate_##name##_has_rcx[], rt_gate_##name##_has_r11[], rt_gate_##name##_out[], rt_gate_##name##_asked[], \
 		rt_gate_##name##_told[], rt_gate_##name##_ask[], rt_gate_##name##_done[], rt_gate_##name##_save[], \
 		rt_gate_##name##_load[], rt_gate_##name##_load_end[], rt_gate_##name##_jumped[], rt_gate_##name##_jumped_has_rcx[], rt_gate_##name##_end[]; \
-	static struct gate_layout name##_gate(void) \
+	static struct gate_layout name##_gate(gva_t base) \
 	{ \
 		return (struct gate_layout){ \
+			.base = base, \
 			.code = rt_gate_##name, \
 			.has_rcx = GATE_OFF(name, has_rcx), \
 			.has_r11 = GATE_OFF(name, has_r11), \
 			.out = GATE_OFF(name, out), \
+			.asked = GATE_OFF(name, asked), \
 			.told = GATE_OFF(name, told), \
 			.ask = GATE_OFF(name, ask), \
 			.done = GATE_OFF(name, done), \
@@ -34,6 +36,7 @@
 	}
 GATE(user)
 GATE(kernel)
+GATE(jump)
 extern const uint8_t rt_stubs[], rt_stubs_end[];
 
 #define K_RW (PTE_P | PTE_W | PTE_NX)
@@ -98,8 +101,9 @@ int kernel_init(struct machine *m)
 {
 	m->idt_page = table_alloc(m);
 	m->stubs_page = table_alloc(m);
-	m->gate_page = table_alloc(m);
-	if (m->idt_page == GPA_NONE || m->stubs_page == GPA_NONE || m->gate_page == GPA_NONE)
+	m->gate_page[GATE_TRAP] = table_alloc(m);
+	m->gate_page[GATE_JUMP] = table_alloc(m);
+	if (m->idt_page == GPA_NONE || m->stubs_page == GPA_NONE || m->gate_page[GATE_TRAP] == GPA_NONE || m->gate_page[GATE_JUMP] == GPA_NONE)
 		return -ENOMEM;
 	fill_idt(gpa_hva(m, m->idt_page));
 	memcpy(gpa_hva(m, m->stubs_page), rt_stubs, (size_t)(rt_stubs_end - rt_stubs));
@@ -125,8 +129,10 @@ static void fill_tss(struct vcpu *v, uint8_t *tss)
 
 void kernel_choose_gate(struct machine *m)
 {
-	m->gate = m->hardware ? kernel_gate() : user_gate();
-	memcpy(gpa_hva(m, m->gate_page), m->gate.code, m->gate.end);
+	m->gate[GATE_TRAP] = m->hardware ? kernel_gate(RT_GATE) : user_gate(RT_GATE);
+	m->gate[GATE_JUMP] = m->hardware ? jump_gate(RT_JUMP) : m->gate[GATE_TRAP];
+	for (int i = 0; i < GATES; i++)
+		memcpy(gpa_hva(m, m->gate_page[i]), m->gate[i].code, m->gate[i].end);
 }
 
 int kernel_map_gate(struct vcpu *v)
@@ -145,7 +151,18 @@ int kernel_map_gate(struct vcpu *v)
 	if (kernel_map(v, RT_DATA, v->pages[VCPU_PAGE_DATA], K_RW | (m->hardware ? 0 : PTE_U)) < 0 ||
 	    kernel_map(v, RT_XSTATE, v->pages[VCPU_PAGE_XSTATE], K_RW | (m->hardware ? 0 : PTE_U)) < 0)
 		return -ENOMEM;
-	return kernel_map(v, RT_GATE, m->gate_page, K_RX | (m->hardware ? 0 : PTE_U));
+	return kernel_map(v, RT_GATE, m->gate_page[GATE_TRAP], K_RX | (m->hardware ? 0 : PTE_U));
+}
+
+int kernel_map_jump_gate(struct vcpu *v)
+{
+	gpa_t page = table_alloc(v->m);
+
+	if (page == GPA_NONE || kernel_map(v, RT_JUMP_DATA, page, K_RW | PTE_U) < 0 ||
+	    kernel_map(v, RT_JUMP, v->m->gate_page[GATE_JUMP], K_RX | PTE_U) < 0)
+		return -ENOMEM;
+	v->slot[GATE_JUMP] = gpa_hva(v->m, page);
+	return 0;
 }
 
 int kernel_map_vcpu(struct vcpu *v)
@@ -168,6 +185,8 @@ int kernel_map_vcpu(struct vcpu *v)
 	fill_tss(v, tss);
 	fill_gdt((uint64_t *)(tss + RT_GDT - RT_TSS));
 	v->cpu = -1;
+	if (m->hardware && m->rewrite && kernel_map_jump_gate(v) < 0)
+		return -ENOMEM;
 	slot_init(v);
 	return kernel_map_gate(v);
 }

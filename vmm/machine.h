@@ -4,7 +4,7 @@
  *
  *   kvm.c  the device and its capabilities      memory.c  chunks, file windows, flushing      pagetable.c  address spaces
  *   kernel.c  the upper half: GDT, IDT, stubs, per-vCPU pages      vcpu.c  the pool, entering      exit.c  what an exit means
- *   slot.c helper.c  calls without exits: the slot, the thread      sites.c  rewritten call sites      fpu.c  extended state      vdso.c  the host's vDSO      platform.c  platform.h's ops over all this
+ *   slot.c helper.c  calls without exits: the slot, the thread      sites.c  rewritten call sites      rewrite.c  whether there are any      fpu.c  extended state      vdso.c  the host's vDSO      platform.c  platform.h's ops over all this
  *
  * Lock order: memory_lock, table_lock, pool_lock are each taken alone.
  */
@@ -15,6 +15,7 @@
 
 #include "emul/base/mutex.h"
 #include "emul/base/platform.h"
+#include "vmm/platform_kvm.h"
 
 #define GPA_UNIT_SHIFT 26 /* every slot starts at a multiple of 64 MiB */
 #define GPA_UNIT ((gpa_t)1 << GPA_UNIT_SHIFT)
@@ -22,8 +23,10 @@
 #define GPA_WINDOWS ((gpa_t)256 << 30) /* windows from here on, frames below */
 #define VCPU_MAX 1024
 
-/* Where things are in the gate's code: offsets from its first instruction. */
-struct gate_layout { const uint8_t *code; unsigned has_rcx, has_r11, out, told, ask, done, save, load, load_end, jumped, jumped_has_rcx, end; };
+/* The gates: where `syscall` leads to, and, in the hardware model only, where rewritten sites do: else it is the first too. */
+enum { GATE_TRAP, GATE_JUMP, GATES };
+/* Where things are in a gate's code: offsets from its first instruction. base: where the guest has it. */
+struct gate_layout { gva_t base; const uint8_t *code; unsigned has_rcx, has_r11, out, asked, told, ask, done, save, load, load_end, jumped, jumped_has_rcx, end; };
 
 struct machine {
 	struct platform platform;
@@ -32,15 +35,15 @@ struct machine {
 	int kvm_fd, vm_fd, uffd;
 	size_t run_size;
 	bool hardware;            /* trap model: the gate runs at CPL 0 */
-	bool rewrite;             /* hot call sites become jumps into the gate */
+	bool rewrite;             /* hot call sites become jumps into the gate: rewrite.c */
 	unsigned max_vcpus;
-	struct gate_layout gate;
+	struct gate_layout gate[GATES];
 	struct kvm_cpuid2 *cpuid;
 	uint64_t cr4, xcr0;
 	uint32_t mxcsr_mask;
 	gpa_t vdso_gpa;
 	size_t vdso_size;         /* 0: none */
-	gpa_t idt_page, stubs_page, gate_page; /* the upper half's pages that all vCPUs share */
+	gpa_t idt_page, stubs_page, gate_page[GATES]; /* the upper half's pages that all vCPUs share */
 	struct aspace *empty;     /* no program */
 
 	/* memory_lock */
@@ -133,13 +136,14 @@ int kernel_map_vcpu(struct vcpu *v);             /* its own pages */
 void kernel_set_cpu_number(struct vcpu *v, uint32_t number); /* what the vDSO's getcpu answers: CPU, node << 12 */
 void kernel_choose_gate(struct machine *m);      /* by the trap model */
 int kernel_map_gate(struct vcpu *v);             /* the gate, as the trap model wants it */
+int kernel_map_jump_gate(struct vcpu *v);        /* hardware model: what rewritten sites need */
 
 /* What a program may have in its flags; IF and bit 1 are always on. */
 #define FLAGS_USER (0x1ul | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x800 | 0x4000 | 0x10000 | 0x40000 | 0x200000)
 #define FLAGS_ALWAYS 0x202ul
 
 /* vcpu.c */
-enum { VCPU_PAGE_TSS, VCPU_PAGE_STACK, VCPU_PAGE_DATA, VCPU_PAGE_XSTATE, VCPU_PAGES };
+enum { VCPU_PAGE_TSS, VCPU_PAGE_STACK, VCPU_PAGE_DATA, VCPU_PAGE_XSTATE, VCPU_PAGES }; /* and GATE_JUMP's slot */
 
 struct vcpu {
 	struct machine *m;         /* constant, as all down to `pages` */
@@ -169,7 +173,8 @@ struct vcpu {
 	/* any thread */
 	_Atomic bool kicked, in_run;
 	_Atomic uint32_t serve;    /* slot.c: who has the call */
-	uint8_t *data, *xstate;    /* the slot's page, the extended state's; constant */
+	uint8_t *slot[GATES];      /* a gate's page of data; NULL: there is no such gate. Constant */
+	uint8_t *xstate;           /* the extended state's; constant */
 	_Atomic int host_cpu;      /* where it went into the guest last; -1: it never did */
 	_Atomic uint64_t budget;   /* the gate's patience: rounds */
 	unsigned nserved;          /* while `serve` is taken, the helper's */
@@ -193,6 +198,8 @@ void vcpu_kick(struct vcpu *v);
 void vcpus_fini(struct machine *m);
 /* The processor's state as it enters ring 3 for the first time. */
 int vcpu_init_state(struct vcpu *v);
+/* At boot: runs code at RT_PROBE in ring 3, with its address in rsp and r12 as given, until it leaves. -EIO: not by the gate's `out`. */
+int vcpu_probe(struct vcpu *v, const void *code, size_t size, uint64_t r12);
 
 /* exit.c: what KVM_RUN's return means; error: 0 or its -errno. false: nothing for the caller, enter again. */
 bool exit_decode(struct vcpu *v, long error, struct uregs *r, struct vcpu_event *ev);
@@ -201,6 +208,8 @@ bool exit_read_code(struct vcpu *v, gva_t gva, uint8_t *code, unsigned n);
 
 /* slot.c */
 void slot_init(struct vcpu *v);
+/* The gate at rip; -1: none. The address may be any gate's that the model has, whoever runs it. */
+int slot_gate_at(const struct vcpu *v, gva_t rip);
 void slot_set_server(struct vcpu *v, const struct call_server *s, void *ctx);
 void slot_enter(struct vcpu *v);                      /* right before the guest runs */
 void slot_leave(struct vcpu *v);                      /* right after: the call in the slot is settled */
@@ -210,6 +219,9 @@ void slot_forget(struct vcpu *v); /* nothing any more; any thread */
 void slot_wipe(struct vcpu *v);                       /* nobody runs on v: its next task sees nothing of the last one's calls */
 void slot_note_exit(struct vcpu *v);
 void slot_report(struct machine *m, struct platform_stats *ret);
+
+/* rewrite.c: sets m->rewrite, by measuring if it is to. v: the only vCPU yet. -ENOMEM, or what vcpu_init_state() says. */
+int rewrite_decide(struct vcpu *v, enum rewrite want);
 
 /* sites.c: rewritten call sites. Making them is serialised by the owner of the address space; looking is not. */
 /* Counts calls that return to ret. true: it is worth rewriting, said once in a while. Any thread. */

@@ -55,7 +55,7 @@ static void report(struct platform *p, struct platform_stats *ret)
 static const struct platform_ops hardware_ops = OPS("kvm/hardware");
 static const struct platform_ops deprivileged_ops = OPS("kvm/deprivileged");
 
-static int boot(struct machine *m, bool no_rewrite, char *err, size_t err_size)
+static int boot(struct machine *m, enum rewrite rewrite, char *err, size_t err_size)
 {
 	if (memory_init(m) < 0 || kernel_init(m) < 0) {
 		snprintf(err, err_size, "/dev/kvm: the VM gets no memory: %s", strerror(errno));
@@ -67,8 +67,11 @@ static int boot(struct machine *m, bool no_rewrite, char *err, size_t err_size)
 	}
 	if (vcpus_init(m, err, err_size) < 0)
 		return -1;
+	if (rewrite_decide(m->idle, rewrite) < 0) {
+		snprintf(err, err_size, "/dev/kvm: the gate of rewritten call sites gets no memory");
+		return -1;
+	}
 	vdso_init(m);
-	m->rewrite = !m->hardware && !no_rewrite; /* docs/host-kvm.md, "Calls": where `syscall` does not trap there is little to win */
 	m->platform.ops = m->hardware ? &hardware_ops : &deprivileged_ops;
 	m->platform.served_registers = !m->hardware;
 	m->platform.hwcap = getauxval(AT_HWCAP);
@@ -89,7 +92,7 @@ struct platform *platform_kvm_new(const struct platform_kvm_config *cfg)
 	m->kvm_fd = m->vm_fd = m->uffd = -1;
 	pagetable_init(m);
 	if (kvm_open(m, cfg->device ? cfg->device : "/dev/kvm", cfg->err, cfg->err_size) < 0 ||
-	    boot(m, cfg->no_rewrite, cfg->err, cfg->err_size) < 0) {
+	    boot(m, cfg->rewrite, cfg->err, cfg->err_size) < 0) {
 		platform_kvm_free(&m->platform);
 		return NULL;
 	}

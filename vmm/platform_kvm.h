@@ -8,9 +8,12 @@
 
 struct platform;
 
+/* Whether hot `syscall` instructions become jumps. AUTO: if a call is faster so. */
+enum rewrite { REWRITE_AUTO, REWRITE_ALWAYS, REWRITE_NEVER };
+
 struct platform_kvm_config {
 	const char *device; /* NULL: /dev/kvm */
-	bool no_rewrite;    /* `syscall` instructions stay as they are */
+	enum rewrite rewrite;
 	char *err;          /* gets one line that says what is wrong and what to do */
 	size_t err_size;
 };

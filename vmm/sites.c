@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rewritten call sites: a `syscall` that is executed often becomes a jump into the gate, since where the instruction traps (kvm_pvm) it
- * costs more than all the rest of a short call.
+ * Rewritten call sites: a `syscall` that is executed often becomes a jump into a gate, where the instruction costs more than all the rest of
+ * a short call (rewrite.c).
  *
  * Theory of operation. Seven bytes of the site become `jmp *P`, P a pointer in the upper half, where no program can map anything. It
  * leads to a cell: a copy of the instructions that the jump replaced, the return address into rcx, a jump into the gate, and, if
@@ -295,7 +295,7 @@ static bool page_make(struct aspace *as, struct sites *s, unsigned page)
 		free(sites);
 		return false;
 	}
-	*(uint64_t *)s->cells[page] = RT_GATE + m->gate.jumped;
+	*(uint64_t *)s->cells[page] = m->gate[GATE_JUMP].base + m->gate[GATE_JUMP].jumped;
 	atomic_store_explicit(&s->page[page], sites, memory_order_release);
 	return true;
 }

@@ -244,7 +244,7 @@ static void load_regs(struct vcpu *v, const struct uregs *r)
 	v->loads = v->asked = false;
 	if (load_by_gate(v, r)) {
 		slot_load(v);
-		k->rip = RT_GATE + v->m->gate.load;
+		k->rip = RT_GATE + v->m->gate[GATE_TRAP].load;
 		k->rflags = FLAGS_ALWAYS;
 	}
 	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
@@ -324,10 +324,7 @@ void vcpu_kick(struct vcpu *v)
 
 /* --- boot: which trap model --------------------------------------------------------------------------------- */
 
-static const uint8_t probe_code[] = { 0x0f, 0x05 }; /* syscall */
-
-/* Runs one `syscall` from a page of the upper half and looks at the ring that the gate runs in. */
-static int probe_trap_model(struct vcpu *v)
+int vcpu_probe(struct vcpu *v, const void *program, size_t size, uint64_t r12)
 {
 	struct machine *m = v->m;
 	gva_t code = RT_PROBE;
@@ -338,11 +335,11 @@ static int probe_trap_model(struct vcpu *v)
 
 	if (page == GPA_NONE)
 		return -ENOMEM;
-	memcpy(gpa_hva(m, page), probe_code, sizeof(probe_code));
+	memcpy(gpa_hva(m, page), program, size);
 	r = kernel_map(v, code, page, PTE_P | PTE_U);
 	if (r < 0)
 		return r;
-	*k = (struct kvm_regs){ .rip = code, .rflags = FLAGS_ALWAYS, .rsp = code };
+	*k = (struct kvm_regs){ .rip = code, .rflags = FLAGS_ALWAYS, .rsp = code, .r12 = r12 };
 	v->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 	do {
 		e = HOST(ioctl(v->fd, KVM_RUN, 0));
@@ -354,10 +351,20 @@ static int probe_trap_model(struct vcpu *v)
 			 v->run->exit_reason == KVM_EXIT_IO ? v->run->io.port : 0, v->run->s.regs.regs.rip);
 		return -EIO;
 	}
-	m->hardware = v->run->s.regs.sregs.ss.dpl == 0;
 	kernel_map(v, code, page, 0);
 	memory_zap(m, page, PAGE_SIZE); /* the page is not used again: its translation may have been cached */
 	return 0;
+}
+
+/* Runs one `syscall` from a page of the upper half and looks at the ring that the gate runs in. */
+static int probe_trap_model(struct vcpu *v)
+{
+	static const uint8_t code[] = { 0x0f, 0x05 }; /* syscall */
+	int r = vcpu_probe(v, code, sizeof(code), 0);
+
+	if (r == 0)
+		v->m->hardware = v->run->s.regs.sregs.ss.dpl == 0;
+	return r;
 }
 
 static bool cpuid_bit(struct machine *m, uint32_t function, char reg, int bit)
@@ -376,7 +383,7 @@ static void take_back_gate(struct vcpu *v)
 {
 	for (int i = 0; i < VCPU_PAGES; i++)
 		memory_zap(v->m, v->pages[i], PAGE_SIZE);
-	memory_zap(v->m, v->m->gate_page, PAGE_SIZE);
+	memory_zap(v->m, v->m->gate_page[GATE_TRAP], PAGE_SIZE);
 	memory_flush_tables(v->m);
 }
 

@@ -33,6 +33,11 @@ one() { # NAME COMMAND...
 }
 [ ! -x ./platform ] || one platform /t/platform
 for t in test_*; do one "$t" /t/vmrun --new "/t/$t"; done
+# What rewriting of call sites touches, whatever the measurement at start-up says of TCG.
+for t in test_sites test_mixed_calls; do
+	for how in always never; do [ ! -x $t ] || one "$t --rewrite=$how" /t/vmrun --new --rewrite=$how "/t/$t"; done
+done
+/t/vmrun --new --verbose /bin/busybox true 2>&1 | grep rewritten ||:
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
 IN

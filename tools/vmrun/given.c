@@ -40,6 +40,7 @@ static json_t *ports(const struct options *o)
 
 json_t *options_given(const struct options *o)
 {
+	static const char *const rewrite[] = { [REWRITE_AUTO] = NULL, [REWRITE_ALWAYS] = "always", [REWRITE_NEVER] = "never" };
 	static const char *const kind[] = { [NET_TAP] = "tap", [NET_USER] = "user", [NET_LOOPBACK] = "loopback" };
 	const struct net_config *net = &o->cfg.net;
 	json_t *r = json_object();
@@ -55,7 +56,7 @@ json_t *options_given(const struct options *o)
 		json_object_set_new(r, "--max-threads", json_sprintf("%u", o->cfg.max_threads));
 	put(r, "--rootfs", o->cfg.rootfs);
 	put(r, "--pcap", net->pcap);
-	put(r, "--no-rewrite", o->cfg.no_rewrite ? "yes" : NULL);
+	put(r, "--rewrite", rewrite[o->cfg.rewrite]);
 	if (net->tap)
 		json_object_set_new(r, "--net", json_sprintf("tap=%s", net->tap));
 	else

@@ -203,9 +203,22 @@ FLAG(show_help)
 FLAG(show_version)
 FLAG(show_syscalls)
 
+static int set_rewrite(struct options *o, const char *v, char *err, unsigned long n)
+{
+	if (!strcmp(v, "auto"))
+		o->cfg.rewrite = REWRITE_AUTO;
+	else if (!strcmp(v, "always"))
+		o->cfg.rewrite = REWRITE_ALWAYS;
+	else if (!strcmp(v, "never"))
+		o->cfg.rewrite = REWRITE_NEVER;
+	else
+		return bad(err, n, "--rewrite", v, "give auto, always or never");
+	return 0;
+}
+
 static int set_no_rewrite(struct options *o, const char *v, char *err, unsigned long n)
 {
-	o->cfg.no_rewrite = true;
+	o->cfg.rewrite = REWRITE_NEVER;
 	return 0;
 }
 
@@ -223,7 +236,8 @@ static const struct option_row table[] = {
 	{ "name", 'n', "NAME", "the instance to join, or to start (default: \"default\")", set_name },
 	{ "new", 0, NULL, "a private instance that ends with its program", set_fresh },
 	{ "serve", 0, "FD[:LOG]", "be an instance without a program, whose socket listens at FD: for libvmrun", set_serve },
-	{ "no-rewrite", 0, NULL, "leave `syscall` instructions of programs as they are", set_no_rewrite },
+	{ "rewrite", 0, "WHEN", "jumps for hot `syscall` instructions: always, never, or auto, where faster (default)", set_rewrite },
+	{ "no-rewrite", 0, NULL, "leave `syscall` instructions of programs as they are: --rewrite never", set_no_rewrite },
 	{ "strace", 0, "[FILE]", "print system calls in strace(1)'s form to stderr, or to FILE", set_strace },
 	{ "stats", 0, NULL, "at the end print calls, errors, time and exits", set_stats },
 	{ "syscalls", 0, NULL, "print the table of system calls and how far each is supported", set_show_syscalls },

@@ -13,8 +13,9 @@
 
 #include "emul/base/platform.h"
 #include "emul/base/wait.h"
+#include "guest-rt/abi.h"
 #include "tests/lib/cmocka_all.h"
-#include "vmm/platform_kvm.h"
+#include "vmm/machine.h"
 
 #define CODE ((gva_t)0x400000)
 #define DATA ((gva_t)0x10000000)
@@ -108,6 +109,74 @@ static void calls_keep_registers_and_ring(void **state)
 }
 
 PROGRAM(g_store, "1: mov %rbx,(%rdi)\n mov (%rsi),%rax\n mov %rax,%rdx\n mov $1,%eax\n syscall\n jmp 1b");
+
+/* 1: getpid, with DF and CF on, as a rewritten site calls; 2: its result; 60, which returns to 1 */
+PROGRAM(g_jump, "1: mov $39,%eax\n std\n stc\n lea 2f(%rip),%rcx\n jmp *%rdi\n 2: mov %rax,%rbx\n mov $60,%eax\n lea 1b(%rip),%rcx\n jmp *%rdi");
+
+static const struct gate_layout *jump_gate(void)
+{
+	return &machine_of(pf)->gate[GATE_JUMP];
+}
+
+static void rewritten_sites_call_by_a_jump(void **state)
+{
+	struct prog p;
+
+	PROG(&p, g_jump);
+	p.r.rdi = jump_gate()->base + jump_gate()->jumped;
+	p.r.rsi = 11, p.r.rdx = 12, p.r.r10 = 13, p.r.r8 = 14, p.r.r9 = 15, p.r.rsp = 16;
+	run_to_call(&p, 39);
+	assert_int_equal(p.r.rip, CODE + 16);
+	assert_int_equal(p.r.rcx, p.r.rip);
+	assert_int_equal(p.r.r11, p.r.rflags);
+	p.r.rax = 4711;
+	run_to_call(&p, 60);
+	assert_int_equal(p.r.rbx, 4711);
+	assert_int_equal(p.r.rip, CODE);
+	pf->ops->vcpu_tell(p.v, 39, 815);
+	run_to_call(&p, 60);
+	assert_int_equal(p.r.rbx, 815);
+	assert_int_equal(p.r.rip, CODE);
+	assert_int_equal(p.r.rflags & 0x401, 0x401);
+	assert_true(p.r.rsi == 11 && p.r.rdx == 12 && p.r.r10 == 13 && p.r.r8 == 14 && p.r.r9 == 15 && p.r.rsp == 16);
+	prog_drop(&p);
+}
+
+PROGRAM(g_forge, "mov %rsi,(%rdx)\n mov %rsi,%rcx\n mov $1,%eax\n jmp *%rdi");
+
+static void a_forged_return_address_faults(void **state)
+{
+	static const gva_t to[] = { (gva_t)1 << 63, (gva_t)1 << 47, ~(gva_t)0 << 46 << 1 ^ 1, RT_DATA };
+
+	for (size_t i = 0; i < ARRAY_SIZE(to); i++) {
+		bool canonical = (uint64_t)((int64_t)(to[i] << 16) >> 16) == to[i];
+		struct prog p;
+
+		PROG(&p, g_forge);
+		p.r.rsi = to[i];
+		p.r.rdx = jump_gate()->base + RT_DATA - RT_GATE + RT_SLOT_RCX;
+		p.r.rdi = jump_gate()->base + jump_gate()->out;
+		run_to_call(&p, 1);
+		assert_int_equal(p.r.rip, canonical ? to[i] : 0);
+		run(&p);
+		assert_int_equal(p.ev.kind, VCPU_EXCEPTION);
+		assert_int_equal(p.ev.vector, 14);
+		prog_drop(&p);
+	}
+}
+
+/* What ring 0 trusts is out of reach. */
+static void the_gate_of_ring_0_is_not_the_programs(void **state)
+{
+	struct prog p;
+
+	if (!machine_of(pf)->hardware)
+		skip();
+	PROG(&p, g_forge);
+	p.r.rdx = RT_DATA + RT_SLOT_RCX;
+	run_to_fault(&p, 14, 7, RT_DATA + RT_SLOT_RCX);
+	prog_drop(&p);
+}
 
 static void a_missing_page_faults_and_is_filled(void **state)
 {
@@ -526,7 +595,7 @@ static int setup(void **state)
 
 	if (wait_boot() < 0)
 		return -1;
-	pf = platform_kvm_new(&(struct platform_kvm_config){ .err = err, .err_size = sizeof(err) });
+	pf = platform_kvm_new(&(struct platform_kvm_config){ .rewrite = REWRITE_ALWAYS, .err = err, .err_size = sizeof(err) });
 	if (!pf) {
 		fprintf(stderr, "%s\n", err);
 		return -1;
@@ -543,6 +612,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(calls_keep_registers_and_ring),
+		cmocka_unit_test(rewritten_sites_call_by_a_jump),
+		cmocka_unit_test(a_forged_return_address_faults),
+		cmocka_unit_test(the_gate_of_ring_0_is_not_the_programs),
 		cmocka_unit_test(a_missing_page_faults_and_is_filled),
 		cmocka_unit_test(narrowing_is_seen_at_once),
 		cmocka_unit_test(large_leaves_split),
