@@ -189,8 +189,12 @@ static void release(struct vcpu *v)
 static bool note_site(struct vcpu *v, uint8_t *slot, uint64_t nr)
 {
 	gva_t ret = slot_read(slot, RT_SLOT_RCX);
+	unsigned calls;
 
-	if (!v->m->rewrite || !slot_read(slot, RT_SLOT_R11) || !sites_note(v->as, ret, slot_recount(v)))
+	if (!slot_read(slot, RT_SLOT_R11))
+		return false; /* rewritten already */
+	calls = slot_recount(v);
+	if (!v->m->rewrite || !sites_note(v->as, ret, calls))
 		return false;
 	v->hot = ret;
 	v->hot_nr = nr;

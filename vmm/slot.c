@@ -280,6 +280,7 @@ bool slot_resume(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 {
 	int gate = slot_gate_at(v, r->rip);
 	enum standing s;
+	unsigned calls;
 
 	if (gate == GATE_TRAP && take_load(v, r->rip - RT_GATE, r)) {
 		slot_state_set(v->slot[GATE_TRAP], RT_IDLE);
@@ -292,9 +293,12 @@ bool slot_resume(struct vcpu *v, struct uregs *r, struct vcpu_event *ev)
 		ev->hot = v->hot;
 		ev->hot_nr = v->hot_nr;
 		v->hot = 0;
-	} else if (s == ASKED && v->m->rewrite && !v->jumped && sites_note(v->as, r->rip, slot_recount(v))) {
-		ev->hot = r->rip;
-		ev->hot_nr = r->rax;
+	} else if (s == ASKED && !v->jumped) {
+		calls = slot_recount(v);
+		if (v->m->rewrite && sites_note(v->as, r->rip, calls)) {
+			ev->hot = r->rip;
+			ev->hot_nr = r->rax;
+		}
 	}
 	return s != ASKED;
 }
