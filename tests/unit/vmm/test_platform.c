@@ -142,6 +142,52 @@ static void rewritten_sites_call_by_a_jump(void **state)
 	prog_drop(&p);
 }
 
+/* 200 times getpid, which is 815; then 60, which counts; else 99 */
+PROGRAM(g_many, "1: mov $200,%r12d\n 2: mov $39,%eax\n lea 3f(%rip),%rcx\n jmp *%rdi\n 3: cmp $815,%eax\n jne 5f\n dec %r12d\n jnz 2b\n"
+		"mov $60,%eax\n lea 4f(%rip),%rcx\n jmp *%rdi\n 4: cmp %ebx,%eax\n jne 5f\n inc %rbx\n jmp 1b\n 5: mov $99,%eax\n syscall");
+
+static _Atomic bool done;
+
+static void *kick_on(void *v)
+{
+	for (unsigned i = 0; !done; i++) {
+		pf->ops->vcpu_kick(v);
+		usleep(i % 50 * 40); /* slow machines must get on, too */
+	}
+	return NULL;
+}
+
+static void kicks_find_a_call_once(void **state)
+{
+	struct prog p;
+	pthread_t t;
+	uint64_t n = 0;
+
+	PROG(&p, g_many);
+	p.r.rdi = jump_gate()->base + jump_gate()->jumped;
+	pf->ops->vcpu_tell(p.v, 39, 815);
+	done = false;
+	assert_int_equal(pthread_create(&t, NULL, kick_on, p.v), 0);
+	while (n < 500) {
+		run(&p);
+		if (p.ev.kind != VCPU_SYSCALL) {
+			assert_true(p.ev.kind == VCPU_KICKED || p.ev.kind == VCPU_ANSWERED);
+			continue;
+		}
+		assert_true(p.r.rip > CODE && p.r.rip < CODE + PAGE_SIZE);
+		assert_true(p.r.rax == 39 || p.r.rax == 60);
+		if (p.r.rax == 39) {
+			p.r.rax = 815;
+			continue;
+		}
+		assert_int_equal(p.r.rbx, n);
+		p.r.rax = n++;
+	}
+	done = true;
+	pthread_join(t, NULL);
+	prog_drop(&p);
+}
+
 PROGRAM(g_forge, "mov %rsi,(%rdx)\n mov %rsi,%rcx\n mov $1,%eax\n jmp *%rdi");
 
 static void a_forged_return_address_faults(void **state)
@@ -613,6 +659,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(calls_keep_registers_and_ring),
 		cmocka_unit_test(rewritten_sites_call_by_a_jump),
+		cmocka_unit_test(kicks_find_a_call_once),
 		cmocka_unit_test(a_forged_return_address_faults),
 		cmocka_unit_test(the_gate_of_ring_0_is_not_the_programs),
 		cmocka_unit_test(a_missing_page_faults_and_is_filled),
