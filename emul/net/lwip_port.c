@@ -542,6 +542,27 @@ int lwip_start(void)
 	return r;
 }
 
+unsigned lwip_neighbours(struct lwip_neighbour *ret, unsigned max)
+{
+	unsigned n = 0;
+
+	if (!atomic_load(&up))
+		return 0;
+	lwip_lock();
+	for (size_t i = 0; i < ARP_TABLE_SIZE && n < max; i++) {
+		struct eth_addr *hw;
+		struct netif *on;
+		ip4_addr_t *ip;
+
+		if (!etharp_get_entry(i, &ip, &on, &hw))
+			continue;
+		ret[n].ip = addr_of_v4(ntohl(ip->addr));
+		memcpy(ret[n++].hwaddr, hw->addr, sizeof(hw->addr));
+	}
+	lwip_unlock();
+	return n;
+}
+
 void lwip_listen_wanted(void)
 {
 	if (route_has_eth())

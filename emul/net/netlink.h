@@ -40,6 +40,8 @@ static inline void nl_attr_u8(struct nl_out *o, uint16_t type, uint8_t v) { nl_a
 #define NL_ANSWERED 1
 int netlink_route_request(struct nl_request *rq);
 int netlink_diag_request(struct nl_request *rq);
+void netlink_dump_neighbours(struct nl_request *rq); /* netlink_neigh.c */
+void netlink_dump_rules(struct nl_request *rq);
 void nl_end_dump(struct nl_request *rq); /* NLMSG_DONE */
 
 extern const struct sock_family netlink_family;

@@ -334,7 +334,8 @@ static int dump(struct nl_request *rq)
 	case RTM_GETLINK: dump_links(rq); break;
 	case RTM_GETADDR: dump_addrs(rq); break;
 	case RTM_GETROUTE: dump_routes(rq); break;
-	case RTM_GETNEIGH: break; /* none that programs could see */
+	case RTM_GETNEIGH: netlink_dump_neighbours(rq); break;
+	case RTM_GETRULE: netlink_dump_rules(rq); break;
 	default: return -EOPNOTSUPP;
 	}
 	nl_end_dump(rq);

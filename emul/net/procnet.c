@@ -135,4 +135,5 @@ void procnet_boot(void)
 	procfs_add_net("unix", show_unix);
 	procnet_groups_boot();
 	procnet_mib_boot();
+	procnet_neigh_boot();
 }

@@ -5,6 +5,7 @@
 
 void procnet_boot(void);
 void procnet_groups_boot(void); /* igmp, igmp6 */
+void procnet_neigh_boot(void); /* arp */
 void procnet_mib_boot(void); /* snmp, netstat, sockstat and kin */
 
 #endif

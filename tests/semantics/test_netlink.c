@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <linux/netlink.h>
+#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -129,6 +130,36 @@ static void dumps_end_and_show_lo(void **state)
 	rq.r.rtm_family = AF_INET;
 	dump(s, &rq, RTM_NEWROUTE, NULL);
 	ASSERT_ERR(recv(s, &rq, sizeof(rq), MSG_DONTWAIT), EAGAIN);
+}
+
+static unsigned tables; /* one bit each */
+
+static void look_at_table(const struct nlmsghdr *h)
+{
+	const struct fib_rule_hdr *m = NLMSG_DATA(h);
+
+	tables |= m->table == RT_TABLE_LOCAL ? 1 : m->table == RT_TABLE_MAIN ? 2 : m->table == RT_TABLE_DEFAULT ? 4 : 0;
+}
+
+static void rules_and_neighbours(void **state)
+{
+	struct request rq = request_of(RTM_GETRULE, NLM_F_DUMP, sizeof(struct fib_rule_hdr));
+	int s = route_socket();
+	char line[256];
+	FILE *f = fopen("/proc/net/arp", "r");
+
+	rq.g.rtgen_family = AF_INET;
+	tables = 0;
+	assert_true(dump(s, &rq, RTM_NEWRULE, look_at_table) >= 3);
+	assert_int_equal(tables, 7);
+	rq = request_of(RTM_GETNEIGH, NLM_F_DUMP, sizeof(struct ndmsg));
+	rq.g.rtgen_family = AF_INET;
+	dump(s, &rq, RTM_NEWNEIGH, NULL);
+	close(s);
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof(line), f));
+	assert_string_equal(line, "IP address       HW type     Flags       HW address            Mask     Device\n");
+	fclose(f);
 }
 
 /* Sends and gives the error of the answer, which must be one. */
@@ -332,6 +363,7 @@ int main(void)
 		cmocka_unit_test(families_and_types),
 		cmocka_unit_test(names),
 		cmocka_unit_test(dumps_end_and_show_lo),
+		cmocka_unit_test(rules_and_neighbours),
 		cmocka_unit_test(errors_and_acks),
 		cmocka_unit_test(who_may_not_change_is_told),
 		cmocka_unit_test(what_is_so_may_be_said_again),
