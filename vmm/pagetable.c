@@ -336,7 +336,7 @@ void pagetable_init(struct machine *m)
 }
 
 /* A root that is free and clean. table_lock held; it may be dropped for a flush that cleans all stale ones. */
-static struct aspace *take_free_root(struct machine *m)
+static struct aspace *take_free_root(struct machine *m) REQUIRES(m->table_lock)
 {
 	struct aspace *as = m->free_roots, *stale = NULL;
 

@@ -228,7 +228,7 @@ static struct dgram *take(struct dgram_sock *d, bool peek, const struct sock_wai
 			*ret_err = 0;
 			return NULL;
 		}
-		*ret_err = sock_sleep(&s->rd, inet_mutex(&d->inet), w);
+		*ret_err = inet_sleep(&d->inet, &s->rd, w);
 		if (*ret_err < 0)
 			return NULL;
 	}

@@ -69,6 +69,12 @@ static inline struct inet_sock *inet_of(struct sock *s) { return container_of(s,
 static inline struct mutex *inet_mutex(struct inet_sock *i) { return &i->lock_owner->lock; }
 static inline void inet_lock(struct inet_sock *i) NO_LOCK_ANALYSIS { mutex_lock(inet_mutex(i)); }
 static inline void inet_unlock(struct inet_sock *i) NO_LOCK_ANALYSIS { mutex_unlock(inet_mutex(i)); }
+/* sock_sleep() on wq under the socket's lock, whoever owns it. */
+static inline int inet_sleep(struct inet_sock *i, struct waitq *wq, const struct sock_wait *w)
+{
+	mutex_assert_held(inet_mutex(i));
+	return sock_sleep(wq, inet_mutex(i), w);
+}
 /* The locks of two sockets, which may be one. */
 void inet_lock_two(struct inet_sock *a, struct inet_sock *b);
 void inet_unlock_two(struct inet_sock *a, struct inet_sock *b);

@@ -270,7 +270,7 @@ static int tcp_accept(struct sock *s, struct task *task, struct sock **ret)
 		if (t->state != TCP_LISTEN) {
 			r = -EINVAL;
 		} else if (list_empty(&t->accepted)) {
-			r = sock_sleep(&s->rd, inet_mutex(&t->inet), &w);
+			r = inet_sleep(&t->inet, &s->rd, &w);
 		} else {
 			child = list_first(&t->accepted, struct inet_tcp, node);
 			list_del(&child->node);

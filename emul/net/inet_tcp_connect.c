@@ -291,7 +291,7 @@ static int finish_connect_locked(struct inet_tcp *t, bool nonblock, int progress
 	while (t->state == TCP_SYN_SENT) {
 		if (w.nonblock)
 			return progress;
-		r = sock_sleep(&s->wr, inet_mutex(&t->inet), &w);
+		r = inet_sleep(&t->inet, &s->wr, &w);
 		if (r < 0)
 			return r == -EAGAIN ? progress : r;
 	}

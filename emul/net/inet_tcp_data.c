@@ -120,7 +120,7 @@ static int wait_connect(struct inet_tcp *t, const struct sock_wait *w)
 			return r;
 		if (t->state != TCP_SYN_SENT && t->state != TCP_SYN_RECV)
 			return -EPIPE;
-		r = sock_sleep(&s->wr, inet_mutex(&t->inet), w);
+		r = inet_sleep(&t->inet, &s->wr, w);
 		if (r < 0)
 			return r;
 	}
@@ -148,7 +148,7 @@ static ssize_t wait_room(struct inet_tcp *t, const struct sock_wait *w)
 			continue;
 		inet_tcp_note_stall_locked(t);
 		t->nospace = true;
-		r = sock_sleep(&s->wr, inet_mutex(&t->inet), w);
+		r = inet_sleep(&t->inet, &s->wr, w);
 		if (r < 0)
 			return r;
 	}
@@ -264,6 +264,7 @@ static int become_writer(struct inet_tcp *t)
 {
 	int r = 0;
 
+	mutex_assert_held(inet_mutex(&t->inet));
 	while (t->wbusy && r == 0)
 		r = waitq_sleep_uninterruptible(&t->inet.sock.wr, inet_mutex(&t->inet), FOREVER);
 	if (r == 0)
@@ -482,6 +483,7 @@ static int become_reader(struct inet_tcp *t)
 {
 	int r = 0;
 
+	mutex_assert_held(inet_mutex(&t->inet));
 	while (t->rbusy && r == 0)
 		r = waitq_sleep_uninterruptible(&t->inet.sock.rd, inet_mutex(&t->inet), FOREVER);
 	if (r == 0)
@@ -537,7 +539,7 @@ static int receive_loop(struct inet_tcp *t, struct receive *rc)
 			return r < 0 && !rc->done ? r : 0;
 		if (rc->done && !sock_may_sleep())
 			return 0;
-		r = sock_sleep(&s->rd, inet_mutex(&t->inet), &rc->w);
+		r = inet_sleep(&t->inet, &s->rd, &rc->w);
 		if (r < 0)
 			return rc->done ? 0 : r;
 	}

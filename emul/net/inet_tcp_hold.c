@@ -225,7 +225,7 @@ void inet_tcp_linger(struct inet_tcp *t)
 		inet_tcp_wire_push(t); /* with the FIN */
 	inet_lock(&t->inet);
 	while (unacknowledged(t) && !s->err && r == 0)
-		r = sock_sleep(&s->wr, inet_mutex(&t->inet), &w);
+		r = inet_sleep(&t->inet, &s->wr, &w);
 	t->lingering = false;
 	inet_unlock(&t->inet);
 }

@@ -441,7 +441,7 @@ static ssize_t nl_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	mutex_lock(&s->lock);
+	mutex_lock(&n->sk.lock);
 	r = wait_for_answer(n, &w);
 	if (r == 0) {
 		b = list_first(&n->queue, struct nl_buf, node);
@@ -453,7 +453,7 @@ static ssize_t nl_recvmsg(struct sock *s, struct task *t, struct sock_msg *m)
 			n->queued -= b->len;
 		}
 	}
-	mutex_unlock(&s->lock);
+	mutex_unlock(&n->sk.lock);
 	if (b)
 		r = give(n, m, b);
 	buf_free(b);

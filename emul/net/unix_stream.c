@@ -246,7 +246,7 @@ static void consume(struct receive *c, struct unix_buf *b, size_t n) REQUIRES(c-
 }
 
 /* A whole large chunk: it leaves the queue and is copied with the lock dropped. What cannot be copied goes back. */
-static ssize_t take_whole(struct receive *c, struct unix_buf *b) REQUIRES(c->u->sk.lock)
+static ssize_t take_whole(struct receive *c, struct unix_buf *b) NO_LOCK_ANALYSIS /* drops the lock of c->u */
 {
 	struct unix_sock *u = c->u;
 	size_t len = b->len;
@@ -360,6 +360,7 @@ static ssize_t recv_urgent(struct receive *c)
 		struct unix_buf *before = b->node.prev == &u->queue ? NULL : list_entry(b->node.prev, struct unix_buf, node);
 
 		u->oob = NULL;
+		mutex_assert_held(&c->u->sk.lock);
 		if (before && !before->len)
 			drop_chunk(c, before);
 		b->off++;
@@ -443,6 +444,7 @@ static int receive_locked(struct receive *c, size_t target, const struct sock_wa
 	struct unix_sock *u = c->u;
 	int r = 0;
 
+	mutex_assert_held(&u->sk.lock);
 	/* A thread that may not sleep takes all or nothing. */
 	if (!w->nonblock && target > 1 && !sock_may_sleep() && u->queued < target && !(u->sk.shutdown & SOCK_SHUT_RD))
 		return -EWOULDSLEEP;
@@ -470,9 +472,9 @@ ssize_t unix_stream_recv(struct sock *s, struct task *t, struct sock_msg *m)
 		return recv_urgent(&c);
 	if (m->addr)
 		unix_addr_copy(m->addr, c.u->peer ? atomic_load(&c.u->peer)->addr : NULL);
-	mutex_lock(&s->lock);
+	mutex_lock(&c.u->sk.lock);
 	r = receive_locked(&c, target_of(s, m), &w);
-	mutex_unlock(&s->lock);
+	mutex_unlock(&c.u->sk.lock);
 	unix_bufs_free(&c.freed);
 	unix_scm_deliver(c.u, t, m, &c.scm);
 	return c.done ? c.done : r;

@@ -73,7 +73,7 @@ int ipc_last_index(struct ipc_ids *ids, int *ret_in_use);     /* the highest ind
 /* o->lock held: */
 bool ipc_may(const struct cred *c, const struct ipc_object *o, int mode); /* mode: any of the three classes' bits */
 bool ipc_may_control(const struct cred *c, const struct ipc_object *o);   /* IPC_SET, IPC_RMID */
-int ipc_lock_control(struct task *t, struct ipc_object *o);               /* takes o->lock on success. -EPERM, -EIDRM */
+int ipc_lock_control(struct task *t, struct ipc_object *o) TRY_ACQUIRES(false, o->lock);               /* takes o->lock on success. -EPERM, -EIDRM */
 void ipc_fill_perm(const struct ipc_object *o, struct ipc64_perm *ret);
 int ipc_set_perm(struct ipc_object *o, const struct ipc64_perm *in);      /* -EINVAL: no such id */
 /* ids->lock held too. Nobody finds it any more; the caller gets the table's reference. */

@@ -198,7 +198,7 @@ static int may_locked(struct task *t, struct queue *q, int mode)
 	return q->obj.removed ? -EIDRM : 0;
 }
 
-static int wait_for_room(struct task *t, struct queue *q, const struct ipc_msg *m, int flags)
+static int wait_for_room(struct task *t, struct queue *q, const struct ipc_msg *m, int flags) REQUIRES(q->obj.lock)
 {
 	int r = may_locked(t, q, 0222);
 
@@ -299,7 +299,7 @@ static int take_locked(struct task *t, struct queue *q, struct receiver *r, stru
 	return 0;
 }
 
-static int wait_for_message(struct queue *q, struct receiver *r)
+static int wait_for_message(struct queue *q, struct receiver *r) REQUIRES(q->obj.lock)
 {
 	int e = 0;
 
@@ -316,7 +316,7 @@ static int wait_for_message(struct queue *q, struct receiver *r)
 	return r->status;
 }
 
-static int receive_locked(struct task *t, struct queue *q, struct receiver *r, int flags)
+static int receive_locked(struct task *t, struct queue *q, struct receiver *r, int flags) REQUIRES(q->obj.lock)
 {
 	int e;
 
@@ -428,7 +428,7 @@ long ipc_msg_set(struct task *t, int id, const struct msqid64_ds *ds)
 	return r;
 }
 
-long ipc_msg_remove(struct task *t, int id)
+long ipc_msg_remove(struct task *t, int id) NO_LOCK_ANALYSIS /* clang 14 loses what r says */
 {
 	struct queue *q;
 	int r = queue_find(id, &q);

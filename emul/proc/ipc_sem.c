@@ -230,7 +230,7 @@ void sem_update_locked(struct sem_set *s, bool stamp)
 
 /* --- semop ------------------------------------------------------------------------------------------------- */
 
-static int sleep_locked(struct sem_set *s, struct operation *q, struct deadline d)
+static int sleep_locked(struct sem_set *s, struct operation *q, struct deadline d) REQUIRES(s->obj.lock)
 {
 	int r = 0;
 
@@ -248,7 +248,7 @@ static int sleep_locked(struct sem_set *s, struct operation *q, struct deadline 
 	return q->status;
 }
 
-static int operate_locked(struct sem_set *s, struct operation *q, struct deadline d)
+static int operate_locked(struct sem_set *s, struct operation *q, struct deadline d) REQUIRES(s->obj.lock)
 {
 	int r;
 
@@ -367,7 +367,7 @@ static void dismiss_locked(struct sem_set *s)
 	total_sems -= (int)s->n;
 }
 
-long ipc_sem_remove(struct task *t, int id)
+long ipc_sem_remove(struct task *t, int id) NO_LOCK_ANALYSIS /* clang 14 loses what r says */
 {
 	struct sem_set *s;
 	int r = sem_find(id, &s);

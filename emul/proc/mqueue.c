@@ -123,7 +123,7 @@ static void finish(struct sleeper *s, struct mq_message *m)
 }
 
 /* lock held, before and after. 0: somebody has finished it. */
-static int sleep_in(struct mqueue *q, struct list *queue, struct sleeper *s, struct deadline d)
+static int sleep_in(struct mqueue *q, struct list *queue, struct sleeper *s, struct deadline d) REQUIRES(q->lock)
 {
 	int r = 0;
 

@@ -32,7 +32,7 @@ void signal_check_stopped_locked(struct proc *p)
 	p->notify_parent = CLD_STOPPED;
 }
 
-static void tell_parent_locked(struct proc *p)
+static void tell_parent_locked(struct proc *p) REQUIRES(p->lock)
 {
 	int why = p->notify_parent;
 
@@ -46,6 +46,7 @@ static void park_locked(struct task *t)
 {
 	struct proc *p = t->proc;
 
+	mutex_assert_held(&p->lock);
 	t->state = TASK_STOPPED;
 	if (t->stop_gen != p->stop_gen) {
 		t->stop_gen = p->stop_gen;
@@ -81,7 +82,7 @@ static void start_stop_locked(struct proc *p, int sig)
 }
 
 /* SIGTSTP and kin do not stop a group that no shell of its session looks after. */
-static bool stop_allowed_locked(struct proc *p, int sig)
+static bool stop_allowed_locked(struct proc *p, int sig) REQUIRES(p->lock)
 {
 	unsigned nconts = p->nconts;
 	bool orphaned;
@@ -137,6 +138,7 @@ static bool act_locked(struct task *t, int sig, struct sigact *ret_act)
 	if (m & SIGMASK_IGNORE)
 		return false;
 	if (m & SIGMASK_STOP) {
+		mutex_assert_held(&p->lock);
 		if (stop_allowed_locked(p, sig))
 			start_stop_locked(p, sig);
 		return false;
@@ -160,7 +162,7 @@ static bool others_run_locked(struct task *t)
 }
 
 /* t is proc->core_task. The others were kicked, and come to stand still in park_for_core_locked(), or die. */
-static void dump_core_locked(struct task *t, int sig, const siginfo_t *info)
+static void dump_core_locked(struct task *t, int sig, const siginfo_t *info) NO_LOCK_ANALYSIS /* p is t->proc */
 {
 	struct proc *p = t->proc;
 	bool written;
@@ -180,6 +182,7 @@ static void park_for_core_locked(struct task *t)
 {
 	struct proc *p = t->proc;
 
+	mutex_assert_held(&p->lock);
 	t->core_parked = true;
 	waitq_wake(&p->stop_wq, 0);
 	while (p->core_task)

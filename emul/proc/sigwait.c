@@ -77,7 +77,7 @@ void signal_call_mask_done(struct task *t, bool interrupted)
 }
 
 /* One sleep for `set`: 0 look again, -EAGAIN, -EINTR. proc->lock held; dropped while asleep. */
-static int wait_once(struct task *t, sigmask_t set, struct deadline d)
+static int wait_once(struct task *t, sigmask_t set, struct deadline d) NO_LOCK_ANALYSIS /* p is t->proc */
 {
 	struct proc *p = t->proc;
 	int r;

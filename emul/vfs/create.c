@@ -12,7 +12,7 @@ int may_create(struct fs_ctx *c, struct path *dir)
 	return inode_permission(c->cred, dir->dentry->inode, MAY_WRITE | MAY_EXEC);
 }
 
-int begin_create(struct fs_ctx *c, const struct path *at, const char *name, bool is_dir, struct walk *w)
+int begin_create(struct fs_ctx *c, const struct path *at, const char *name, bool is_dir, struct walk *w) NO_LOCK_ANALYSIS
 {
 	struct dentry *there = NULL, *dir;
 	int r = walk_begin(w, c, at, name, 0);
@@ -46,7 +46,7 @@ int begin_create(struct fs_ctx *c, const struct path *at, const char *name, bool
 	return r;
 }
 
-void end_create(struct walk *w)
+void end_create(struct walk *w) NO_LOCK_ANALYSIS
 {
 	mutex_unlock(&w->at.dentry->inode->lock);
 	walk_end(w);
