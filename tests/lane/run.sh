@@ -27,8 +27,10 @@ passed=0 failed=0
 one() { # NAME COMMAND...
 	name=$1; shift
 	mkdir -p /tmp/cwd; cd /tmp/cwd
-	if timeout 300 "$@" > /tmp/out 2>&1 < /dev/null; then passed=$((passed + 1)); else
-		failed=$((failed + 1)); echo "FAIL $name"; grep -E "FAILED|LINE|ERROR|vmrun:" /tmp/out | head -n 8; fi
+	timeout 300 "$@" > /tmp/out 2>&1 < /dev/null
+	status=$?
+	if [ $status = 0 ]; then passed=$((passed + 1)); else
+		failed=$((failed + 1)); echo "FAIL $name: status $status"; grep -E "FAILED|LINE|ERROR|vmrun:" /tmp/out | head -n 8; tail -n 2 /tmp/out; fi
 	cd /t; rm -rf /tmp/cwd
 }
 [ ! -x ./platform ] || one platform /t/platform
