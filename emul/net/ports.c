@@ -344,7 +344,7 @@ static void leave_group(const struct port_entry *e) REQUIRES(ports_lock)
 		group[n - 1]->since = e->since;
 }
 
-static void stop_listening(struct port_entry *e)
+static void stop_listening(struct port_entry *e) REQUIRES(ports_lock)
 {
 	if (!e->listening)
 		return;
