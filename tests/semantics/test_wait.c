@@ -143,6 +143,7 @@ static void groups_select_children(void **state)
 	siginfo_t info;
 	int status;
 
+	assert_true(EVENTUALLY(getpgid(a) == a));               /* or the second wait below would begin with it, and sleep */
 	assert_int_equal(waitpid(0, &status, 0), b);            /* our group */
 	assert_int_equal(WEXITSTATUS(status), 2);
 	ASSERT_ERR(waitpid(0, &status, 0), ECHILD);
