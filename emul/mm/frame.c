@@ -147,11 +147,11 @@ static uint64_t cpu_ns(void)
 }
 
 /* Gives a fresh block its first memory: a large page, or leave to take small ones one by one. */
-static int back_block(struct pool *pool, struct block *b)
+static int back_block(struct pool *pool, struct block *b, bool large)
 {
 	uint64_t t;
 
-	if (pool->small_left) {
+	if (pool->small_left && !large) {
 		pool->small_left--;
 		b->small = true;
 		pool->p->ops->mem_huge(pool->p, b->gpa, HUGE_SIZE, false);
@@ -186,21 +186,24 @@ bool pool_huge_cheap(struct pool *pool)
 	return r;
 }
 
-/* A wholly free block, off its list; NULL: none. */
-static struct block *take_block(struct pool *pool)
+static struct block *take_idle(struct pool *pool, struct block *b)
 {
-	struct block *b;
+	pool->nr_idle--;
+	list_del(&b->node);
+	return b;
+}
 
-	if (!list_empty(&pool->idle)) {
-		b = list_first(&pool->idle, struct block, node);
-		pool->nr_idle--;
-		list_del(&b->node);
-		return b;
-	}
+/* A wholly free block, off its list; NULL: none. large: of a large page, whatever that costs, if memory allows. */
+static struct block *take_block(struct pool *pool, bool large)
+{
+	struct block *idle = list_empty(&pool->idle) ? NULL : list_first(&pool->idle, struct block, node), *b;
+
+	if (idle && !(large && idle->small))
+		return take_idle(pool, idle);
 	if (list_empty(&pool->fresh) && grow(pool) < 0)
-		return NULL;
+		return idle ? take_idle(pool, idle) : NULL;
 	b = list_first(&pool->fresh, struct block, node);
-	if (back_block(pool, b) < 0)
+	if (back_block(pool, b, large) < 0)
 		return NULL;
 	list_del(&b->node);
 	return b;
@@ -275,7 +278,7 @@ static struct block *find_block(struct pool *pool, unsigned want, unsigned *ret_
 	}
 	/* A run in pieces costs more than a warm block, unless blocks are scarce. */
 	if (!best || (best_n < want / 2 && !list_empty(&pool->idle))) {
-		b = take_block(pool);
+		b = take_block(pool, false);
 		if (b) {
 			list_add(&pool->partial, &b->node);
 			best = b;
@@ -363,7 +366,8 @@ int frame_alloc_huge(struct pool *pool, enum frame_kind kind, bool zero, gpa_t *
 	int r;
 
 	mutex_lock(&pool->lock);
-	b = take_block(pool);
+	/* Files in memory are mapped again and again, at 2.7 us for each small page. */
+	b = take_block(pool, kind == FRAME_SHMEM);
 	if (b) {
 		take_frames(pool, b, 0, BLOCK_FRAMES, kind);
 		absent = first_absent(b, 0, BLOCK_FRAMES);

@@ -96,6 +96,24 @@ static void dear_large_pages_are_left_alone_for_a_while(void **state)
 	assert_int_equal(c->populated, (blocks + 1) * BLOCK);
 }
 
+static void files_in_memory_get_large_pages_at_any_price(void **state)
+{
+	struct fx *x = *state;
+	struct fake_counts *c = fake_counts(x->p);
+	gpa_t gpa, small;
+
+	c->huge_ns = 2000000;
+	take_block(x);
+	take_block(x);
+	small = take_block(x);
+	assert_int_equal(c->small, 2);
+	frame_put(&x->pool, small, BLOCK); /* warm, but small */
+	assert_int_equal(frame_alloc_huge(&x->pool, FRAME_SHMEM, true, &gpa), 0);
+	assert_int_not_equal(gpa, small);
+	assert_int_equal(c->small, 2);
+	assert_int_equal(take_block(x), small);
+}
+
 static void what_is_given_back_may_become_large(void **state)
 {
 	struct fx *x = *state;
@@ -136,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(who_needs_little_takes_little),
 		CASE(dear_large_pages_are_left_alone_for_a_while),
+		CASE(files_in_memory_get_large_pages_at_any_price),
 		CASE(what_is_given_back_may_become_large),
 		CASE(a_host_without_memory_is_no_memory),
 	};
