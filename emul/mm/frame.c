@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h> /* host syscalls: mmap munmap */
-#include <time.h>     /* host syscalls: clock_gettime */
 
 #include "emul/base/err.h"
 #include "emul/base/log.h"
+#include "emul/base/wait.h"
 
 #define CHUNK_MIN ((uint64_t)64 << 20)
 #define CHUNK_MAX ((uint64_t)1 << 30)
@@ -138,18 +138,10 @@ static int grow(struct pool *pool)
 	return r;
 }
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* Gives a fresh block its first memory: a large page, or leave to take small ones one by one. */
 static int back_block(struct pool *pool, struct block *b, bool large)
 {
-	uint64_t t;
+	int64_t t;
 
 	if (pool->small_left && !large) {
 		pool->small_left--;
@@ -157,11 +149,11 @@ static int back_block(struct pool *pool, struct block *b, bool large)
 		pool->p->ops->mem_huge(pool->p, b->gpa, HUGE_SIZE, false);
 		return 0;
 	}
-	t = cpu_ns();
+	t = clock_now(CLOCK_THREAD_CPUTIME_ID);
 	if (pool->p->ops->mem_populate(pool->p, b->gpa, HUGE_SIZE) < 0)
 		return -ENOMEM;
 	bits_set(b->there, 0, BLOCK_FRAMES);
-	if (cpu_ns() - t > HUGE_DEAR_NS)
+	if (clock_now(CLOCK_THREAD_CPUTIME_ID) - t > HUGE_DEAR_NS)
 		pool->small_left = SMALL_BLOCKS;
 	return 0;
 }
