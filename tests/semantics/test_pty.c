@@ -434,6 +434,9 @@ static void bytes_can_be_typed_by_call(void **state)
 	ASSERT_OK(ioctl(p.s, TIOCSTI, "\n"));
 	PTY_READ(&p, "x\n");
 	PTY_SCREEN(&p, "x\r\n");
+	ASSERT_OK(ioctl(p.m, TIOCSTI, "y")); /* the master reads it */
+	PTY_SCREEN(&p, "y");
+	PTY_SILENT(p.s);
 	pty_close(&p);
 }
 

@@ -8,6 +8,9 @@
 #ifndef IUCLC
 #define IUCLC 0001000
 #endif
+#ifndef OLCUC
+#define OLCUC 0000002
+#endif
 
 /* --- canonical mode: one table ---------------------------------------------------------------------------- */
 
@@ -31,6 +34,7 @@ static const struct line_case lines[] = {
 	{ "word erase", { 0 }, "one two\027x\n", "one two\b \b\b \b\b \bx\r\n", "one x\n", 0 },
 	{ "word erase over blanks", { 0 }, "one two  \027x\n", "one two  \b \b\b \b\b \b\b \b\b \bx\r\n", "one x\n", 0 },
 	{ "word erase stops at signs", { 0 }, "a/b_1\027\n", "a/b_1\b \b\b \b\b \b\r\n", "a/\n", 0 },
+	{ "word erase knows Latin letters", { 0 }, "b \344\327\344\001\344\027\n", "b \344\327\344^A\344\b \b\r\n", "b \344\327\344\001\n", 0 },
 	{ "no word erase without IEXTEN", { .l_off = IEXTEN }, "a\027\n", "a^W\r\n", "a\027\n", 0 },
 	{ "reprint", { 0 }, "ab\022c\n", "ab^R\r\nabc\r\n", "abc\n", 0 },
 	{ "literal next", { 0 }, "\026\003\n", "^\b^C\r\n", "\003\n", 0 },
@@ -56,6 +60,9 @@ static const struct line_case lines[] = {
 	{ "INLCR", { .i_off = ICRNL, .i_on = INLCR }, "a\n\004", "a^M", "a\r", 0 },
 	{ "ISTRIP", { .i_on = ISTRIP }, "\341b\n", "ab\r\n", "ab\n", 0 },
 	{ "IUCLC", { .i_on = IUCLC }, "AbC\n", "abc\r\n", "abc\n", 0 },
+	{ "IUCLC in Latin", { .i_on = IUCLC }, "\304\327\n", "\344\327\r\n", "\344\327\n", 0 },
+	{ "OLCUC in Latin, but not the last", { .o_on = OLCUC }, "\344\377\n", "\304\377\r\n", "\344\377\n", 0 },
+	{ "what a signal flushed took no columns", { .l_off = ECHOCTL }, "\001b\003\t\177x\n", "\003\t\b\b\b\b\b\b\b\bx\r\n", "x\n", 0 },
 	{ "PARMRK doubles 0377", { .i_on = PARMRK }, "\377\n", "\377\r\n", "\377\377\n", 0 },
 	{ "another erase character", { .cc = { { VERASE, '#' } } }, "ab#\177\n", "ab\b \b^?\r\n", "a\177\n", 0 },
 	{ "interrupt flushes, echoes too", { 0 }, "abc\003d\n", "^Cd\r\n", "d\n", 0 },
@@ -211,6 +218,7 @@ static const struct { const char *what; struct pty_mode mode; const char *writte
 	{ "XTABS after a control", { .o_on = XTABS }, "a\001\tc", "a\001       c" },
 	{ "XTABS and UTF-8", { .i_on = IUTF8, .o_on = XTABS }, "\303\251\tc", "\303\251       c" },
 	{ "OLCUC", { .o_on = OLCUC }, "aBc", "ABC" },
+	{ "OLCUC in Latin", { .o_on = OLCUC }, "\344\337\367\377", "\304\277\367\337" },
 	{ "tabs stay", { 0 }, "\tx", "\tx" },
 };
 
@@ -278,6 +286,21 @@ static void stop_holds_output_until_start(void **state)
 	pty_close(&p);
 }
 
+static void echoes_that_wait_obey_later_settings(void **state)
+{
+	struct pair p;
+
+	pty_open(&p);
+	pty_type(&p, "\023");
+	PTY_SILENT(p.m);
+	pty_type(&p, "a\tb");
+	PTY_SILENT(p.m);
+	pty_mode(p.s, &(struct pty_mode){ .o_on = XTABS });
+	pty_type(&p, "\021");
+	PTY_SCREEN(&p, "a       b");
+	pty_close(&p);
+}
+
 static void any_character_starts_with_ixany(void **state)
 {
 	struct pair p;
@@ -310,6 +333,40 @@ static void tcflow_stops_and_starts(void **state)
 	ASSERT_OK(tcflow(p.s, TCION));
 	PTY_SCREEN(&p, "\021");
 	ASSERT_ERR(tcflow(p.s, 9), EINVAL);
+	pty_close(&p);
+}
+
+/* A terminal's own STOP goes past what was typed to stop it, and not past a call. */
+static void tcflow_sends_through_a_stopped_terminal(void **state)
+{
+	struct pair p;
+
+	pty_open(&p);
+	pty_type(&p, "\023");
+	PTY_SILENT(p.m);
+	ASSERT_OK(tcflow(p.s, TCIOFF));
+	PTY_SCREEN(&p, "\023");
+	assert_int_equal(pty_ready(p.s, POLLOUT, 0), 0);
+	ASSERT_OK(tcflow(p.s, TCOOFF));
+	ASSERT_OK(tcflow(p.s, TCIOFF));
+	PTY_SILENT(p.m);
+	pty_close(&p);
+}
+
+static void tcflow_of_the_master_stops_what_is_typed(void **state)
+{
+	struct pair p;
+
+	pty_open(&p);
+	ASSERT_OK(tcflow(p.m, TCOOFF));
+	ASSERT_OK(tcflow(p.m, TCIOFF));
+	assert_int_equal(pty_ready(p.m, POLLOUT, 0), 0);
+	assert_int_equal(pty_ready(p.s, POLLOUT, 0), POLLOUT);
+	ASSERT_OK(tcflow(p.m, TCOON));
+	assert_int_equal(pty_ready(p.m, POLLOUT, 0), POLLOUT);
+	ASSERT_OK(tcflow(p.m, TCIOFF)); /* as if it were typed */
+	PTY_SILENT(p.m);
+	assert_int_equal(pty_ready(p.s, POLLOUT, 0), 0);
 	pty_close(&p);
 }
 
@@ -527,8 +584,11 @@ int main(void)
 		cmocka_unit_test(a_tab_is_erased_from_where_the_line_began),
 		cmocka_unit_test(a_newline_in_raw_echo_is_shown_as_a_control),
 		cmocka_unit_test(stop_holds_output_until_start),
+		cmocka_unit_test(echoes_that_wait_obey_later_settings),
 		cmocka_unit_test(any_character_starts_with_ixany),
 		cmocka_unit_test(tcflow_stops_and_starts),
+		cmocka_unit_test(tcflow_sends_through_a_stopped_terminal),
+		cmocka_unit_test(tcflow_of_the_master_stops_what_is_typed),
 		cmocka_unit_test(clearing_ixon_starts),
 		cmocka_unit_test(vmin_waits_for_so_many),
 		cmocka_unit_test(vtime_without_vmin_is_a_limit),

@@ -38,8 +38,8 @@ static long flush_queues(struct tty *t, bool master, gva_t what)
 		return -EINVAL;
 	tty_lock(t);
 	if (what != TCOFLUSH) {
-		if (master)
-			t->out.tail = t->out.head;
+		if (master) /* the rest is not in its discipline yet */
+			t->out.tail += MIN(byteq_used(&t->out), (size_t)N_TTY_ROOM);
 		else
 			n_tty_flush_input_locked(t);
 		n_tty_receive_locked(t);
@@ -69,21 +69,36 @@ static void flow_output_locked(struct tty *t, bool master, bool stop)
 	}
 }
 
-/* TCIOFF, TCION: the terminal itself sends STOP or START, to who types. */
-static void flow_input_locked(struct tty *t, bool master, int which)
+static void put_output_locked(struct tty *t, uint8_t c)
 {
-	uint8_t c = t->termios.c_cc[which];
-
-	if (c == TTY_DISABLED)
+	if (!byteq_room(&t->out))
 		return;
-	if (!master) {
-		if (byteq_room(&t->out))
-			byteq_put(&t->out, &c, 1);
-		tty_wake_master_locked(t, EPOLLIN | EPOLLRDNORM);
-	} else if (byteq_room(&t->in)) {
-		byteq_put(&t->in, &c, 1);
+	byteq_put(&t->out, &c, 1);
+	tty_wake_master_locked(t, EPOLLIN | EPOLLRDNORM);
+}
+
+/*
+ * TCIOFF, TCION: the terminal itself sends STOP or START, to who types. tty_send_xchar(): past what ^S has stopped, but
+ * not past TCOOFF. The master's own characters are the usual ones.
+ */
+static void flow_input_locked(struct tty *t, bool master, bool stop)
+{
+	bool stopped = t->stopped;
+	uint8_t c = master ? (stop ? 023 : 021) : t->termios.c_cc[stop ? VSTOP : VSTART];
+
+	if (c == TTY_DISABLED || (master ? t->master_stopped : t->stopped_by_call))
+		return;
+	if (master) {
+		if (byteq_room(&t->in))
+			byteq_put(&t->in, &c, 1);
 		n_tty_receive_locked(t);
+		return;
 	}
+	if (stopped)
+		tty_start_locked(t);
+	put_output_locked(t, c);
+	if (stopped)
+		tty_stop_locked(t);
 }
 
 static long flow(struct tty *t, bool master, gva_t what)
@@ -98,8 +113,8 @@ static long flow(struct tty *t, bool master, gva_t what)
 	switch (what) {
 	case TCOOFF:
 	case TCOON: flow_output_locked(t, master, what == TCOOFF); break;
-	case TCIOFF: flow_input_locked(t, master, VSTOP); break;
-	default: flow_input_locked(t, master, VSTART); break;
+	case TCIOFF: flow_input_locked(t, master, true); break;
+	default: flow_input_locked(t, master, false); break;
 	}
 	tty_unlock(t);
 	return 0;
@@ -190,17 +205,19 @@ static long device_number(struct tty *t, gva_t arg, const struct ioctl_ctx *c)
 
 /* --- typing by call, signals ------------------------------------------------------------------------------ */
 
-/* dev.tty.legacy_tiocsti is 1 here: allowed on one's own terminal. */
-static long type_one(struct tty *t, gva_t arg, const struct ioctl_ctx *c)
+/* dev.tty.legacy_tiocsti is 1 here: allowed on one's own terminal. On the master it is the master that reads the byte. */
+static long type_one(struct tty *t, bool master, gva_t arg, const struct ioctl_ctx *c)
 {
 	uint8_t ch;
 
-	if (!admin(c) && !(tty_jobs && tty_jobs->owned(t)))
+	if (!admin(c) && (master || !(tty_jobs && tty_jobs->owned(t))))
 		return -EPERM;
 	if (copy_from_guest(c->mm, &ch, arg, 1) < 0)
 		return -EFAULT;
 	tty_lock(t);
-	if (byteq_room(&t->in))
+	if (master)
+		put_output_locked(t, ch);
+	else if (byteq_room(&t->in))
 		byteq_put(&t->in, &ch, 1);
 	n_tty_receive_locked(t);
 	tty_unlock(t);
@@ -291,7 +308,7 @@ static long state_ioctl(struct tty *t, bool master, unsigned cmd, gva_t arg, con
 	case TIOCNXCL: return set_exclusive(t, false);
 	case TIOCGEXCL: return get_flag(t, &t->exclusive, arg, c);
 	case TIOCGDEV: return device_number(t, arg, c);
-	case TIOCSTI: return type_one(t, arg, c);
+	case TIOCSTI: return type_one(t, master, arg, c);
 	case TIOCGPTPEER: return -EIO; /* the slave's peer is the master */
 	case TIOCVHANGUP:
 		if (!admin(c))

@@ -6,7 +6,6 @@
  * In canonical mode bytes become readable line by line: `canon` follows `head` when a line ends. An end-of-file
  * character ends a line and is kept as a NUL that is marked as an end, which a read drops.
  */
-#include <ctype.h>
 #include <signal.h>
 
 #include "emul/vfs/tty/tty_internal.h"
@@ -44,11 +43,18 @@ static void put(struct tty *t, uint8_t c)
 	t->n.buf[t->n.head++ % N_TTY_SIZE] = c;
 }
 
-/* 0377 begins the marks of PARMRK, so a real one is doubled. */
+/* 0377 begins the marks of PARMRK, so a real one is doubled. At the end of a line that is too long it has the last two places. */
+static void put_mark(struct tty *t, uint8_t c)
+{
+	if (c != 0377 || !iflag(t, PARMRK))
+		return;
+	t->n.head = MIN(t->n.head, t->n.tail + N_TTY_SIZE - 2);
+	put(t, c);
+}
+
 static void put_marked(struct tty *t, uint8_t c)
 {
-	if (c == 0377 && iflag(t, PARMRK))
-		put(t, c);
+	put_mark(t, c);
 	put(t, c);
 }
 
@@ -75,7 +81,7 @@ static void finish_erasing(struct tty *t)
 static void note_line_start(struct tty *t)
 {
 	if (t->n.canon == t->n.head)
-		t->n.canon_column = t->n.column;
+		n_tty_note_line_start_locked(t);
 }
 
 static void echo_typed(struct tty *t, uint8_t c)
@@ -118,7 +124,7 @@ static void show_in_erased_list(struct tty *t, size_t pos, size_t len)
 	}
 	n_tty_echo_locked(t, at(t, pos));
 	while (--len > 0)
-		n_tty_echo_raw_locked(t, at(t, ++pos));
+		n_tty_echo_tail_locked(t, at(t, ++pos));
 }
 
 /* The character at pos (len bytes) has been taken out of the line: off the screen with it. */
@@ -167,7 +173,7 @@ static void erase(struct tty *t, bool one, bool word)
 		size_t len = t->n.head - pos;
 		uint8_t c = at(t, pos);
 
-		if (word && ((c < 0x80 && isalnum(c)) || c == '_'))
+		if (word && (n_tty_is_letter(c) || (c >= '0' && c <= '9') || c == '_'))
 			in_word = true;
 		else if (word && in_word)
 			break;
@@ -206,11 +212,17 @@ static void reprint(struct tty *t, uint8_t c)
 
 /* --- one byte ---------------------------------------------------------------------------------------------------- */
 
+static void start(struct tty *t)
+{
+	tty_start_locked(t);
+	n_tty_flush_echo_locked(t);
+}
+
 static void signal_typed(struct tty *t, uint8_t c, int sig)
 {
 	tty_raise_locked(t, sig);
 	if (!lflag(t, NOFLSH)) {
-		t->n.echo.tail = t->n.echo.head;
+		n_tty_drop_echo_locked(t);
 		n_tty_flush_output_locked(t);
 		n_tty_flush_input_locked(t);
 	}
@@ -218,6 +230,8 @@ static void signal_typed(struct tty *t, uint8_t c, int sig)
 		tty_start_locked(t);
 	if (lflag(t, ECHO))
 		n_tty_echo_locked(t, c);
+	else
+		n_tty_flush_echo_locked(t);
 }
 
 /* IXON, ISIG. true: c is done with. */
@@ -225,7 +239,7 @@ static bool control_typed(struct tty *t, uint8_t c)
 {
 	if (iflag(t, IXON) && (is_char(t, c, VSTART) || is_char(t, c, VSTOP))) {
 		if (is_char(t, c, VSTART))
-			tty_start_locked(t);
+			start(t);
 		else
 			tty_stop_locked(t);
 		return true;
@@ -277,8 +291,7 @@ static bool edit_typed(struct tty *t, uint8_t c)
 			note_line_start(t);
 			n_tty_echo_locked(t, c);
 		}
-		if (c == 0377 && iflag(t, PARMRK))
-			put(t, c);
+		put_mark(t, c);
 		end_line(t, c);
 	} else {
 		return false;
@@ -308,8 +321,8 @@ static bool is_special(const struct tty *t, uint8_t c)
 
 static void start_by_any(struct tty *t)
 {
-	if (t->stopped && iflag(t, IXON) && iflag(t, IXANY))
-		tty_start_locked(t);
+	if (t->stopped && !t->stopped_by_call && iflag(t, IXON) && iflag(t, IXANY))
+		start(t);
 }
 
 static void special_typed(struct tty *t, uint8_t c)
@@ -340,8 +353,8 @@ static void typed(struct tty *t, uint8_t c)
 {
 	if (iflag(t, ISTRIP))
 		c &= 0x7f;
-	if (iflag(t, IUCLC) && lflag(t, IEXTEN) && c < 0x80)
-		c = (uint8_t)tolower(c);
+	if (iflag(t, IUCLC) && lflag(t, IEXTEN))
+		c = n_tty_lower(c);
 	if (lflag(t, EXTPROC)) { /* the other side has done it all */
 		put(t, c);
 	} else if (!t->n.literal && is_special(t, c)) {
@@ -371,13 +384,19 @@ static size_t room(struct tty *t)
 		return (size_t)left;
 	if (!n->canonical || n->canon != n->tail)
 		return 0;
-	n->head = MIN(n->head, n->tail + N_TTY_SIZE - (iflag(t, PARMRK) ? 2 : 1)); /* \377 may take two */
+	n->head = MIN(n->head, n->tail + N_TTY_SIZE - 1);
 	return 1;
 }
 
 static bool is_raw(const struct tty *t)
 {
 	return !iflag(t, ISTRIP | IUCLC | IGNCR | ICRNL | INLCR | IXON | PARMRK) && !lflag(t, ISIG | ECHO) && !t->n.canonical;
+}
+
+/* EXTPROC, and nothing that is done all the same. */
+static bool is_processed_outside(const struct tty *t)
+{
+	return lflag(t, EXTPROC) && !iflag(t, ISTRIP) && !(iflag(t, IUCLC) && lflag(t, IEXTEN));
 }
 
 void n_tty_receive_locked(struct tty *t)
@@ -392,10 +411,13 @@ void n_tty_receive_locked(struct tty *t)
 		for (size_t i = 0; i < n; i++)
 			typed(t, buf[i]);
 		any = true;
+		if (byteq_used(&t->n.echo) >= TTY_ECHO_MANY)
+			n_tty_flush_echo_locked(t);
 	}
 	if (!any)
 		return;
-	n_tty_flush_echo_locked(t);
+	if (lflag(t, ECHO | ECHONL) && !is_raw(t) && !is_processed_outside(t))
+		n_tty_flush_echo_locked(t);
 	if (n_tty_readable_locked(t, false))
 		tty_wake_readers_locked(t, EPOLLIN | EPOLLRDNORM);
 	if (t->n.canonical ? t->n.canon != lines : n_tty_readable_locked(t, false))
@@ -427,8 +449,8 @@ void n_tty_mode_changed_locked(struct tty *t, const struct termios2 *old)
 	if ((old->c_lflag ^ t->termios.c_lflag) & (ICANON | EXTPROC))
 		change_canonical(t);
 	t->n.canonical = lflag(t, ICANON);
-	if (!iflag(t, IXON) && (old->c_iflag & IXON))
-		tty_start_locked(t);
+	if (!iflag(t, IXON) && (old->c_iflag & IXON) && !t->stopped_by_call)
+		start(t);
 	n_tty_receive_locked(t);
 	tty_wake_readers_locked(t, EPOLLIN | EPOLLRDNORM);
 	tty_wake_writers_locked(t, EPOLLOUT | EPOLLWRNORM);

@@ -355,7 +355,6 @@ void tty_start_locked(struct tty *t)
 		return;
 	t->stopped = false;
 	tty_status_locked(t, TIOCPKT_STOP, TIOCPKT_START);
-	n_tty_flush_echo_locked(t);
 	tty_wake_writers_locked(t, EPOLLOUT | EPOLLWRNORM);
 }
 

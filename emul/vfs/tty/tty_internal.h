@@ -16,7 +16,8 @@
 #define N_TTY_SIZE 4096    /* Linux's N_TTY_BUF_SIZE: the longest line */
 #define N_TTY_ROOM 4095    /* what a read of the master gets at most, in one go */
 #define TTY_QUEUE 16384    /* each way, outside of the line discipline */
-#define TTY_ECHO 4096      /* echoes that wait for room */
+#define TTY_ECHO 8192      /* echoes that wait for room, two bytes each */
+#define TTY_ECHO_MANY 512  /* they do not wait for the end of what was typed */
 #define OUT_SPARE 8        /* one character with its output processing */
 #define TTY_DISABLED 0     /* _POSIX_VDISABLE */
 
@@ -105,7 +106,7 @@ pid_t tty_async_group(struct file *f);
 void tty_want_input_locked(struct tty *t);        /* a console has to be listened to */
 void tty_status_locked(struct tty *t, uint8_t clear, uint8_t set); /* packet mode: tells the master */
 void tty_stop_locked(struct tty *t);
-void tty_start_locked(struct tty *t);
+void tty_start_locked(struct tty *t);             /* echoes that wait stay: n_tty_flush_echo_locked() */
 static inline void tty_raise_locked(struct tty *t, int sig) { t->raise |= 1ull << sig; }
 int tty_check_change(struct tty *t);             /* SIGTTOU. 0, -EIO, -ERESTARTSYS; no lock held */
 void tty_resize(struct tty *t, const struct winsize *ws);
@@ -121,14 +122,21 @@ void n_tty_mode_changed_locked(struct tty *t, const struct termios2 *old);
 /* --- n_tty_out.c --- */
 void n_tty_echo_locked(struct tty *t, uint8_t c);     /* control characters as ^X */
 void n_tty_echo_raw_locked(struct tty *t, uint8_t c); /* as it is, but for output processing */
+void n_tty_echo_tail_locked(struct tty *t, uint8_t c); /* of the character before: no column of its own */
+void n_tty_note_line_start_locked(struct tty *t);
 void n_tty_erase_echo_locked(struct tty *t, unsigned columns);
 void n_tty_erase_tab_locked(struct tty *t, unsigned used, bool after_tab);
 void n_tty_flush_echo_locked(struct tty *t);          /* as much as there is room for */
+void n_tty_drop_echo_locked(struct tty *t);
 size_t n_tty_out_room_locked(const struct tty *t);
 size_t n_tty_output_locked(struct tty *t, const uint8_t *p, size_t n); /* bytes taken; 0: no room */
 void n_tty_flush_output_locked(struct tty *t);
 /* A part of a UTF-8 character that is not its first byte. */
 static inline bool utf8_tail(const struct tty *t, uint8_t c) { return (t->termios.c_iflag & IUTF8) && (c & 0xc0) == 0x80; }
+/* Letters are Latin-1's, whatever IUTF8 says: lib/ctype.c. */
+bool n_tty_is_letter(uint8_t c);
+uint8_t n_tty_lower(uint8_t c);
+uint8_t n_tty_upper(uint8_t c);
 
 /* --- n_tty_read.c --- */
 ssize_t n_tty_read(struct tty *t, struct tty_file *f, uint8_t *buf, size_t size); /* size <= N_TTY_SIZE */
