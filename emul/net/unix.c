@@ -2,12 +2,17 @@
 /* AF_UNIX sockets: life, state, poll, options. unix.h has the picture. */
 #include "emul/net/unix.h"
 
+#include <linux/capability.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "emul/mm/mm.h"
 #include "emul/proc/task.h"
+#include "emul/vfs/fdtab.h"
+#include "emul/vfs/inode.h"
 
+#define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0) /* linux/un.h, which clashes with sys/un.h */
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
 #endif
@@ -290,14 +295,30 @@ static long at_mark(struct unix_sock *u)
 	struct unix_buf *b, *next;
 	bool at = false;
 
+	if (u->sk.type != SOCK_STREAM)
+		return -EOPNOTSUPP;
 	mutex_lock(&u->sk.lock);
-	if (!list_empty(&u->queue) && u->sk.type == SOCK_STREAM) {
+	if (!list_empty(&u->queue)) {
 		b = list_first(&u->queue, struct unix_buf, node);
 		next = b->node.next == &u->queue ? NULL : list_entry(b->node.next, struct unix_buf, node);
 		at = b == u->oob || (!b->len && (!u->oob || next == u->oob));
 	}
 	mutex_unlock(&u->sk.lock);
 	return at;
+}
+
+/* SIOCUNIXFILE: what bind() made, as O_PATH would open it. unix_open_file() */
+static long open_own_file(struct unix_sock *u, const struct ioctl_ctx *c)
+{
+	AUTO(file) f = NULL;
+	int r;
+
+	if (!cred_capable(c->fsc->cred, CAP_NET_ADMIN))
+		return -EPERM;
+	if (!path_is_set(&u->path))
+		return -ENOENT;
+	r = path_file_new(&u->path, 0, &f);
+	return r < 0 ? r : fdtab_install(c->fds, f, true, 0, c->limit_nofile);
 }
 
 static long unix_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioctl_ctx *c)
@@ -310,13 +331,13 @@ static long unix_ioctl(struct sock *s, unsigned cmd, gva_t arg, const struct ioc
 		n = bytes_in(u);
 		break;
 	case SIOCOUTQ:
-		n = u->state == UNIX_LISTENING ? -EINVAL : (long)u->wmem;
+		n = (long)u->wmem;
 		break;
 	case SIOCATMARK:
 		n = at_mark(u);
 		break;
-	default:
-		return -ENOIOCTLCMD;
+	case SIOCUNIXFILE: return open_own_file(u, c);
+	default: return -ENOIOCTLCMD;
 	}
 	return n < 0 ? n : put_guest_u32(c->mm, arg, (uint32_t)n);
 }

@@ -50,7 +50,7 @@ struct unix_scm {
 struct unix_buf {
 	struct list node;
 	struct unix_sock *from;   /* datagrams: counted; a stream's is its peer */
-	struct unix_addr *addr;   /* datagrams: the sender's name, counted; NULL: it has none */
+	int64_t stamp;            /* datagrams: when it was queued, ns since 1970, if the receiver had asked for that; 0 */
 	struct unix_scm scm;
 	size_t charge;            /* to the sender's wmem */
 	size_t off, len, cap;     /* data[off .. off + len) is there still */

@@ -37,7 +37,6 @@ void unix_buf_free(struct unix_buf *b)
 		}
 		unix_put(b->from);
 	}
-	unix_addr_put(b->addr);
 	unix_scm_drop(&b->scm);
 	atomic_fetch_sub_explicit(&total, (long)(sizeof(*b) + b->cap), memory_order_relaxed);
 	free(b);

@@ -126,7 +126,9 @@ int unix_accept(struct sock *s, struct task *t, struct sock **ret)
 	if (u->state != UNIX_LISTENING)
 		r = -EINVAL;
 	while (r == 0 && list_empty(&u->embryos)) {
-		r = s->shutdown & SOCK_SHUT_RD ? -EINVAL : sock_take_error(s);
+		r = sock_take_error(s);
+		if (r == 0 && (s->shutdown & SOCK_SHUT_RD) && !w.nonblock)
+			r = -EINVAL;
 		if (r == 0)
 			r = sock_sleep(&s->rd, &s->lock, &w);
 	}

@@ -159,6 +159,8 @@ static int deliver_locked(struct unix_sock *u, struct unix_sock *other, struct u
 	}
 	if (b->scm.rights && !other->sk.opt.passrights)
 		return -EPERM;
+	if (other->sk.opt.timestamp)
+		b->stamp = clock_now(CLOCK_REALTIME);
 	list_add_tail(&other->queue, &b->node);
 	other->qlen++;
 	other->queued += b->len;
@@ -184,11 +186,8 @@ static int lose_peer(struct unix_sock *u, struct unix_sock *other)
 /* Who gets it: the address, else the peer. */
 static int receiver_of(struct unix_sock *u, struct task *t, const struct sock_msg *m, struct unix_sock **ret)
 {
-	if (m->addr && m->addr->len) {
-		int r = unix_check_addr(m->addr);
-
-		return r < 0 ? r : unix_find(t, m->addr, u->sk.type, ret);
-	}
+	if (m->addr && m->addr->len)
+		return unix_find(t, m->addr, u->sk.type, ret);
 	*ret = unix_peer_get(u);
 	return *ret ? 0 : -ENOTCONN;
 }
@@ -205,7 +204,6 @@ static int make_message(struct unix_sock *u, struct sock_msg *m, struct unix_buf
 		return -EFAULT;
 	}
 	b->len = len;
-	b->addr = unix_addr_get(u->addr);
 	*ret = b;
 	return 0;
 }
@@ -223,22 +221,12 @@ static bool filter(struct unix_sock *other, struct unix_buf *b)
 	return true;
 }
 
-static ssize_t send_message(struct unix_sock *u, struct task *t, struct sock_msg *m, struct unix_sock *other, struct unix_scm *scm,
-			    const struct sock_wait *w)
+/* b is consumed. */
+static ssize_t send_message(struct unix_sock *u, struct unix_sock *other, struct unix_buf *b, const struct sock_wait *w)
 {
-	size_t len = uio_left(m->data);
-	struct unix_buf *b = NULL;
+	size_t len = b->len;
 	int r;
 
-	if (len > (size_t)u->sk.opt.sndbuf - 32)
-		return -EMSGSIZE;
-	r = wait_for_buffer(u, w);
-	if (r == 0)
-		r = make_message(u, m, &b);
-	if (r < 0)
-		return r;
-	unix_scm_add_cred(scm, t, u, other);
-	unix_scm_copy(&b->scm, scm);
 	b->from = unix_get(u);
 	if (!filter(other, b)) {
 		unix_buf_free(b);
@@ -259,18 +247,30 @@ static ssize_t dgram_send(struct unix_sock *u, struct task *t, struct sock_msg *
 	struct sock_wait w = sock_wait_wr(&u->sk, m->flags & MSG_DONTWAIT);
 	AUTO(unix_sock) other = NULL;
 	bool named = m->addr && m->addr->len;
+	struct unix_buf *b = NULL;
 	ssize_t r;
 
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	r = named ? unix_check_addr(m->addr) : u->peer ? 0 : -ENOTCONN;
+	r = named ? unix_check_addr(m->addr) : 0;
 	if (r == 0 && unix_wants_cred(u))
 		r = unix_autobind(u, t);
+	if (r == 0 && uio_left(m->data) > (size_t)u->sk.opt.sndbuf - 32)
+		r = -EMSGSIZE;
 	if (r == 0)
-		r = receiver_of(u, t, m, &other);
+		r = wait_for_buffer(u, &w);
+	if (r == 0)
+		r = make_message(u, m, &b);
 	if (r < 0)
 		return r;
-	r = send_message(u, t, m, other, scm, &w);
+	r = receiver_of(u, t, m, &other);
+	if (r < 0) {
+		unix_buf_free(b);
+		return r;
+	}
+	unix_scm_add_cred(scm, t, u, other);
+	unix_scm_copy(&b->scm, scm);
+	r = send_message(u, other, b, &w);
 	return r == GONE ? lose_peer(u, other) : r;
 }
 
@@ -327,8 +327,9 @@ static int wait_for_message(struct unix_sock *u, bool peek, const struct sock_wa
 		*ret = pick(u, peek, skip);
 		if (*ret)
 			return 0;
-		if (u->sk.shutdown & SOCK_SHUT_RD)
-			return 0; /* the end: no message */
+		/* The end: no message. Who does not wait hears of it on SEQPACKET only. */
+		if ((u->sk.shutdown & SOCK_SHUT_RD) && (!w->nonblock || u->sk.type == SOCK_SEQPACKET))
+			return 0;
 		r = sock_sleep(&u->sk.rd, &u->sk.lock, w);
 		if (r < 0)
 			return r;
@@ -375,7 +376,9 @@ static ssize_t receive(struct unix_sock *u, struct task *t, struct sock_msg *m)
 	if (!peek)
 		remove_locked(u, b);
 	if (m->addr)
-		unix_addr_copy(m->addr, b->addr);
+		unix_addr_copy(m->addr, b->from->addr); /* as it is called by now */
+	if (u->sk.opt.timestamp)
+		sock_put_time(&u->sk, b->stamp ? b->stamp : clock_now(CLOCK_REALTIME), m);
 	if (peek) {
 		unix_scm_copy(&scm, &b->scm);
 		r = copy_message(m, b, skip);

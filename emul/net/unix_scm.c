@@ -198,14 +198,15 @@ int unix_scm_read(struct task *t, const struct sock_msg *m, struct unix_scm *ret
 static void put_pidfd(struct sock_msg *m, struct task *t, struct unix_scm *scm)
 {
 	AUTO(file) f = NULL;
-	int fd = -ESRCH;
+	int fd;
 
 	if (!m->ctl || m->ctl->room < CMSG_LEN(sizeof(fd))) {
 		m->ret_flags |= MSG_CTRUNC;
 		return;
 	}
-	if (scm->proc && t)
-		fd = pidfd_new(scm->proc, 0, &f);
+	if (!scm->proc || !t)
+		return;
+	fd = pidfd_new(scm->proc, 0, &f);
 	if (fd == 0) {
 		fd = fdtab_install(t->fds, f, true, 0, (int)MIN(proc_rlimit(t->proc, RLIMIT_NOFILE), (uint64_t)INT32_MAX));
 	}

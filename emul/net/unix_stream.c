@@ -204,6 +204,7 @@ struct receive {
 	struct unix_sock *u;
 	struct sock_msg *m;
 	struct unix_scm scm;
+	bool any;         /* there was data: it has a sender */
 	bool has_scm;     /* the first chunk's credentials are in scm */
 	size_t skip;      /* bytes still to pass over (SO_PEEK_OFF) */
 	ssize_t done;
@@ -402,6 +403,7 @@ static int take_present(struct receive *c) REQUIRES(c->u->sk.lock)
 			c->full = true;
 			break;
 		}
+		c->any = true;
 		got = copy_chunk(c, b);
 		if (got < 0) {
 			c->full = true;
@@ -461,7 +463,7 @@ static int receive_locked(struct receive *c, size_t target, const struct sock_wa
 
 ssize_t unix_stream_recv(struct sock *s, struct task *t, struct sock_msg *m)
 {
-	struct receive c = { .u = unix_of(s), .m = m, .scm = UNIX_SCM_NONE };
+	struct receive c = { .u = unix_of(s), .m = m }; /* the end of the stream is from process 0, user 0 */
 	struct sock_wait w = sock_wait_rd(s, m->flags & MSG_DONTWAIT);
 	int r;
 
@@ -470,11 +472,11 @@ ssize_t unix_stream_recv(struct sock *s, struct task *t, struct sock_msg *m)
 	list_init(&c.freed);
 	if (m->flags & MSG_OOB)
 		return recv_urgent(&c);
-	if (m->addr)
-		unix_addr_copy(m->addr, c.u->peer ? atomic_load(&c.u->peer)->addr : NULL);
 	mutex_lock(&c.u->sk.lock);
 	r = receive_locked(&c, target_of(s, m), &w);
 	mutex_unlock(&c.u->sk.lock);
+	if (m->addr)
+		unix_addr_copy(m->addr, c.any && c.u->peer ? atomic_load(&c.u->peer)->addr : NULL);
 	unix_bufs_free(&c.freed);
 	unix_scm_deliver(c.u, t, m, &c.scm);
 	return c.done ? c.done : r;

@@ -320,6 +320,28 @@ static void credentials_come_if_wanted(void **state)
 	assert_int_equal(u.pid, getpid());
 }
 
+static void the_end_of_a_stream_is_nobody_s(void **state)
+{
+	char buf[4], ctl[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec v = { buf, sizeof(buf) };
+	struct sockaddr_un from, name;
+	struct msghdr h = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &v, .msg_iovlen = 1,
+			    .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct ucred u;
+	int sv[2];
+
+	make_pair(SOCK_STREAM, sv);
+	set_option(sv[1], SO_PASSCRED, 1);
+	assert_int_equal(bind(sv[0], (struct sockaddr *)&name, abstract_name(&name, "end")), 0);
+	shutdown(sv[0], SHUT_WR);
+	assert_int_equal(recvmsg(sv[1], &h, 0), 0);
+	assert_int_equal(h.msg_namelen, 0);
+	assert_non_null(CMSG_FIRSTHDR(&h));
+	memcpy(&u, CMSG_DATA(CMSG_FIRSTHDR(&h)), sizeof(u));
+	assert_int_equal(u.pid, 0);
+	assert_int_equal(u.uid, 0);
+}
+
 static void a_stream_does_not_glue_writers(void **state)
 {
 	struct ucred u = { 0 };
@@ -435,6 +457,7 @@ int main(void)
 		cmocka_unit_test(sockets_travel_through_themselves),
 		cmocka_unit_test(bad_control_data),
 		cmocka_unit_test(credentials_come_if_wanted),
+		cmocka_unit_test(the_end_of_a_stream_is_nobody_s),
 		cmocka_unit_test(a_stream_does_not_glue_writers),
 		cmocka_unit_test(false_credentials_are_refused),
 		cmocka_unit_test(peers_are_known),

@@ -92,6 +92,54 @@ static void senders_have_addresses(void **state)
 	ASSERT_ERR(sendto(s, "x", 1, 0, (struct sockaddr *)&to, 2), EINVAL);
 }
 
+static void a_sender_is_called_what_it_is_by_now(void **state)
+{
+	struct sockaddr_un name, got;
+	socklen_t len = abstract_name(&name, "late"), n = sizeof(got);
+	char buf[8];
+	int sv[2];
+
+	make_pair(SOCK_DGRAM, sv);
+	assert_int_equal(send(sv[0], "x", 1, 0), 1);
+	assert_int_equal(bind(sv[0], (struct sockaddr *)&name, len), 0);
+	assert_int_equal(recvfrom(sv[1], buf, 8, 0, (struct sockaddr *)&got, &n), 1);
+	assert_int_equal(n, len);
+	assert_memory_equal(&got, &name, len);
+}
+
+/* What ends the own side is told before the receiver is looked for; who does not wait is not told of the end. */
+static void a_shut_side(void **state)
+{
+	struct sockaddr_un to;
+	socklen_t len = abstract_name(&to, "nobody");
+	char buf[8];
+	int sv[2];
+
+	make_pair(SOCK_DGRAM, sv);
+	assert_int_equal(shutdown(sv[0], SHUT_RDWR), 0);
+	ASSERT_ERR(recv(sv[0], buf, 8, MSG_DONTWAIT), EAGAIN);
+	assert_int_equal(recv(sv[0], buf, 8, 0), 0);
+	ASSERT_ERR(sendto(sv[0], "x", 1, MSG_NOSIGNAL, (struct sockaddr *)&to, len), EPIPE);
+	ASSERT_ERR(sendto(sv[1], "x", 1, MSG_NOSIGNAL, (struct sockaddr *)&to, len), ECONNREFUSED);
+}
+
+static void messages_have_times(void **state)
+{
+	char buf[8], ctl[CMSG_SPACE(sizeof(struct timeval))];
+	struct iovec v = { buf, sizeof(buf) };
+	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct timeval tv;
+	int sv[2];
+
+	make_pair(SOCK_SEQPACKET, sv);
+	set_option(sv[1], SO_TIMESTAMP, 1);
+	assert_int_equal(send(sv[0], "x", 1, 0), 1);
+	assert_int_equal(recvmsg(sv[1], &h, 0), 1);
+	assert_true(CMSG_FIRSTHDR(&h) && CMSG_FIRSTHDR(&h)->cmsg_type == SO_TIMESTAMP);
+	memcpy(&tv, CMSG_DATA(CMSG_FIRSTHDR(&h)), sizeof(tv));
+	assert_in_range(tv.tv_sec, time(NULL) - 1000, time(NULL) + 1);
+}
+
 static void connecting_chooses_the_peer(void **state)
 {
 	struct sockaddr_un to, from, third, got;
@@ -262,6 +310,9 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_is_lost),
 		cmocka_unit_test(an_empty_message_is_a_message),
 		cmocka_unit_test(senders_have_addresses),
+		cmocka_unit_test(a_sender_is_called_what_it_is_by_now),
+		cmocka_unit_test(a_shut_side),
+		cmocka_unit_test(messages_have_times),
 		cmocka_unit_test(connecting_chooses_the_peer),
 		cmocka_unit_test(a_receiver_that_is_gone),
 		cmocka_unit_test(disconnecting_loses_messages_and_is_heard),

@@ -11,6 +11,10 @@
 #include <sys/time.h>
 #include <sys/vfs.h>
 
+#ifndef SIOCUNIXFILE
+#define SIOCUNIXFILE 0x89e0
+#endif
+
 static char big[1 << 20];
 
 /* --- data ---------------------------------------------------------------------------------------------------- */
@@ -530,6 +534,28 @@ static void shutting_a_listener_down_refuses(void **state)
 	assert_int_equal(errno, EINVAL);
 	c.fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	ASSERT_ERR(do_connect(&c), ECONNREFUSED);
+	nonblock(l, true);
+	ASSERT_ERR(accept(l, NULL, NULL), EAGAIN);
+}
+
+/* SIOCUNIXFILE: what a name in the file system stands for. */
+static void its_file_can_be_had(void **state)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "own" };
+	struct stat st, own;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), path;
+
+	if (geteuid() != 0)
+		skip();
+	ASSERT_ERR(ioctl(fd, SIOCUNIXFILE), ENOENT);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+	path = ASSERT_OK(ioctl(fd, SIOCUNIXFILE));
+	assert_int_equal(fcntl(path, F_GETFL) & O_PATH, O_PATH);
+	assert_int_equal(fcntl(path, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fstat(path, &st), 0);
+	assert_int_equal(stat("own", &own), 0);
+	assert_int_equal(st.st_ino, own.st_ino);
+	unlink("own");
 }
 
 /* --- epoll --------------------------------------------------------------------------------------------------------------- */
@@ -696,6 +722,7 @@ int main(void)
 		cmocka_unit_test(connect_and_accept_block),
 		cmocka_unit_test(a_closed_listener_resets_who_waits),
 		cmocka_unit_test(shutting_a_listener_down_refuses),
+		cmocka_unit_test(its_file_can_be_had),
 		cmocka_unit_test(edges_come_with_each_arrival),
 		cmocka_unit_test(becoming_writable_is_an_edge),
 		cmocka_unit_test(a_socket_looks_like_one),
