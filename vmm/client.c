@@ -43,6 +43,8 @@ static json_t *describe(const struct program_config *p, bool stays, int argc, in
 				 envc, "numbers", numbers_of(p), "terminal", p->console >= 0, "controlled", p->controlled, "has_shell", p->has_shell,
 				 "stays", stays, "leads_session", p->leads_session, "leads_group", p->leads_group, "umask", (int)p->umask, "given", given);
 
+	if (json)
+		json_object_update_new(json, json_pack("{s:I, s:I}", "ignored", (json_int_t)p->ignored, "blocked", (json_int_t)p->blocked));
 	if (json && p->has_user)
 		json_object_update_new(json, json_pack("{s:I, s:I}", "uid", (json_int_t)p->uid, "gid", (json_int_t)p->gid));
 	return json;

@@ -142,9 +142,17 @@ static bool fill_in(struct console *con)
 	return n == -EINTR;
 }
 
+/* What was typed is shown before what its reader may write by other ways. */
+static void show_echo(struct console *con)
+{
+	if (tty_console_pending(con->tty))
+		pump_out(con);
+}
+
 static void pump_in(struct console *con)
 {
 	while (atomic_load(&con->on)) {
+		show_echo(con);
 		if (con->in_at == con->in_end && !fill_in(con))
 			return;
 		con->in_at += tty_console_give(con->tty, con->in + con->in_at, con->in_end - con->in_at);

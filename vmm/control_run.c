@@ -113,6 +113,8 @@ static bool read_facts(struct wire_message *m, struct program_config *cfg)
 	cfg->has_shell = wire_bool(m, "has_shell");
 	cfg->leads_session = wire_bool(m, "leads_session");
 	cfg->leads_group = cfg->leads_session || wire_bool(m, "leads_group");
+	cfg->ignored = (uint64_t)wire_int(m, "ignored", 0);
+	cfg->blocked = (uint64_t)wire_int(m, "blocked", 0);
 	cfg->has_user = uid >= 0;
 	cfg->uid = (uint32_t)uid;
 	cfg->gid = (uint32_t)gid;

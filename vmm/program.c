@@ -317,7 +317,8 @@ static int build(struct program *p, const struct program_config *cfg, struct ins
 	AUTO(fdtab) fds = fdtab_new();
 	struct cred *cred = cfg->has_user ? cred_of_user(cfg->uid, cfg->gid) : cred_from_host();
 	struct first_facts facts = { .cred = cred, .fds = fds, .umask = cfg->umask, .like = cfg->like, .has_shell = cfg->has_shell,
-				     .leads_session = cfg->leads_session, .leads_group = cfg->leads_group, .program = p };
+				     .leads_session = cfg->leads_session, .leads_group = cfg->leads_group,
+				     .ignored = cfg->ignored, .blocked = cfg->blocked, .program = p };
 	int r;
 
 	if (!fds || !cred) {

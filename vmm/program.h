@@ -28,6 +28,7 @@ struct program_config {
 	bool controlled;          /* it is the caller's controlling terminal, not just any */
 	bool has_shell;           /* somebody would continue the caller if it stopped: the program may be stopped */
 	bool leads_session, leads_group; /* the program is to lead its session, or at least its process group, as the caller does */
+	uint64_t ignored, blocked; /* signals, 1 << (signal - 1), as the caller has them */
 	const int *fds;           /* NULL: our own that are open without close-on-exec, as execve would; else */
 	const int *numbers;       /* ...fds[i] is numbers[i] inside; */
 	unsigned nfds;            /* they stay the caller's */

@@ -208,6 +208,7 @@ static int bind_path(struct unix_sock *u, struct task *t, const struct sock_addr
 	addr = addr_new(&a->un, UN_OFFSET + (int)strlen(name) + 1);
 	if (!addr)
 		return -ENOMEM;
+	memcpy(addr->un.sun_path, name, MIN(strlen(name) + 1, sizeof(addr->un.sun_path))); /* the last NUL may not have been given */
 	r = vfs_bind_socket(&t->fsc, name, 0777, NULL, &p);
 	if (r < 0) {
 		unix_addr_put(addr);

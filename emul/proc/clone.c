@@ -474,6 +474,10 @@ static int fill_first(struct task *t, const struct first_facts *facts)
 	t->fsc.fowner = facts->fds;
 	if (!p->sighand || !t->fsc.fs)
 		return -ENOMEM;
+	for (int sig = 1; sig <= NSIG_LINUX; sig++)
+		if (facts->ignored & SIGMASK(sig) & ~SIGMASK_KILL_STOP)
+			p->sighand->action[sig].handler = HANDLER_IGN;
+	t->blocked = facts->blocked & ~SIGMASK_KILL_STOP; /* nobody else sees it yet */
 	fs_set_home(t->fsc.fs, facts->home);
 	inherit_from_host(t, facts->like);
 	task_set_comm(t, "init");

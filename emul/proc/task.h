@@ -287,6 +287,7 @@ struct first_facts {
 	pid_t like;                     /* the host's process whose limits, niceness and affinity it gets; 0: our own */
 	bool has_shell;
 	bool leads_session, leads_group; /* the latter is implied by the former */
+	sigmask_t ignored, blocked;     /* signals, as execve keeps them */
 	struct program *program;        /* not NULL */
 };
 int task_first(struct instance_env *env, const struct first_facts *facts, struct task **ret);

@@ -226,6 +226,21 @@ static void a_background_job_may_be_brought_to_the_front(void **state)
 	assert_restored();
 }
 
+/* As execve keeps them: what nohup and shells rely on. */
+static void ignored_signals_stay_ignored(void **state)
+{
+	pid_t pid;
+
+	signal(SIGUSR1, SIG_IGN);
+	pid = run("echo ready; read x; kill -USR1 $$; echo got $x", -1, -1);
+	signal(SIGUSR1, SIG_DFL);
+	UNTIL("ready\r\n");
+	kill(pid, SIGUSR1);
+	pty_type(&term, "hello\n");
+	UNTIL("got hello\r\n");
+	assert_int_equal(wait_for(pid, 0), 0);
+}
+
 static void a_new_size_reaches_the_program(void **state)
 {
 	struct winsize ws = { 33, 99, 0, 0 };
@@ -348,6 +363,7 @@ int main(int argc, char **argv)
 		CASE(the_job_is_stopped_and_continued),
 		CASE(a_background_job_writes_but_stops_at_a_read),
 		CASE(a_background_job_may_be_brought_to_the_front),
+		CASE(ignored_signals_stay_ignored),
 		CASE(a_new_size_reaches_the_program),
 		CASE(the_terminal_is_restored_after_a_death),
 		CASE(output_is_all_there_at_the_end),

@@ -558,6 +558,22 @@ static void its_file_can_be_had(void **state)
 	unlink("own");
 }
 
+/* A name that is given without its NUL has one. */
+static void a_name_ends_with_a_nul(void **state)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "ends" }, got;
+	socklen_t len = sizeof(got);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	memset(un.sun_path + 4, '!', 60);
+	memset(&got, '?', sizeof(got));
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, SUN_OFF + 4), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&got, &len), 0);
+	assert_int_equal(len, SUN_OFF + 5);
+	assert_memory_equal(got.sun_path, "ends", 5);
+	unlink("ends");
+}
+
 /* --- epoll --------------------------------------------------------------------------------------------------------------- */
 
 static unsigned next_event(int ep)
@@ -723,6 +739,7 @@ int main(void)
 		cmocka_unit_test(a_closed_listener_resets_who_waits),
 		cmocka_unit_test(shutting_a_listener_down_refuses),
 		cmocka_unit_test(its_file_can_be_had),
+		cmocka_unit_test(a_name_ends_with_a_nul),
 		cmocka_unit_test(edges_come_with_each_arrival),
 		cmocka_unit_test(becoming_writable_is_an_edge),
 		cmocka_unit_test(a_socket_looks_like_one),

@@ -64,6 +64,20 @@ static char **build_environment(const struct options *o)
 	return env;
 }
 
+static void note_signals(struct options *o)
+{
+	struct sigaction sa;
+	sigset_t set;
+
+	sigprocmask(SIG_BLOCK, NULL, &set);
+	for (int sig = 1; sig <= SIGRTMAX; sig++) {
+		if (sigismember(&set, sig) == 1)
+			o->program.blocked |= 1ull << (sig - 1);
+		if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN)
+			o->program.ignored |= 1ull << (sig - 1);
+	}
+}
+
 /* Signals that somebody sends to vmrun are meant for the program. */
 static int take_signals(void)
 {
@@ -98,8 +112,10 @@ static void describe_caller(struct options *o)
 
 static int run(struct options *o)
 {
-	int sigfd = take_signals();
+	int sigfd;
 
+	note_signals(o);
+	sigfd = take_signals();
 	if (sigfd < 0)
 		return complain(STATUS_VMRUN, "cannot take over signals");
 	describe_caller(o);
