@@ -42,7 +42,7 @@ struct console {
 	_Atomic bool posted;
 	_Atomic bool shutting;
 	_Atomic bool wanted;     /* and that was told */
-	struct termios2 settings; /* constant: the host's terminal, as it was */
+	struct termios2 settings; /* its front's thread: the host's terminal, as it was */
 	_Atomic bool detached;   /* the caller has left */
 	_Atomic bool gathering;  /* the timer will write */
 	struct timer gather;
@@ -271,6 +271,12 @@ static void guest_changed(void *arg)
 void console_host_processes(struct console *con, bool yes)
 {
 	tty_console_host_processes(con->tty, yes);
+}
+
+void console_settings(struct console *con, const struct termios2 *settings)
+{
+	con->settings = *settings;
+	tty_console_set(con->tty, settings);
 }
 
 void console_input(struct console *con, bool on)

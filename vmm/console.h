@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 struct console;
+struct termios2;
 struct fs_ctx;
 struct file;
 struct vfs;
@@ -31,6 +32,7 @@ void console_input(struct console *con, bool on);
 /* The host's terminal does output processing (it is not raw), so the console does none. As it begins. */
 void console_host_processes(struct console *con, bool yes);
 /* The program sleeps until something is typed. */
+void console_settings(struct console *con, const struct termios2 *settings); /* the terminal's have changed */
 bool console_reading(struct console *con);
 void console_resize(struct console *con, const struct winsize *ws);
 /* The descriptors that the program was to have are taken over: the caller's may be closed. */

@@ -2,6 +2,7 @@
 /* host syscalls: poll */
 #include "vmm/control_run.h"
 
+#include <asm/termbits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,8 +181,14 @@ static void leave_terminal(struct run *r)
 
 static void enter_terminal(struct run *r, const struct wire_message *m)
 {
+	struct termios2 settings;
+
 	if (!r->con)
 		return;
+	if (m->blob_len == sizeof(settings)) {
+		memcpy(&settings, m->blob, sizeof(settings));
+		console_settings(r->con, &settings);
+	}
 	console_host_processes(r->con, wire_bool(m, "host_processes"));
 	console_input(r->con, r->input = wire_bool(m, "input"));
 }

@@ -226,6 +226,29 @@ static void a_background_job_may_be_brought_to_the_front(void **state)
 	assert_restored();
 }
 
+/* As a shell has it while it edits a line; then the job is brought to the front with the terminal as others set it. */
+static void a_background_job_finds_the_settings_of_the_front(void **state)
+{
+	struct termios raw = before;
+	pid_t pid;
+	int status;
+
+	cfmakeraw(&raw);
+	ASSERT_OK(tcsetattr(term.s, TCSANOW, &raw));
+	pid = run_job("echo ready; read x; stty -a | grep -o -w -e -\\\\?icanon; echo got $x", -1, -1, false);
+	UNTIL("ready\n");
+	status = wait_for(pid, WUNTRACED);
+	assert_true(WIFSTOPPED(status));
+	ASSERT_OK(tcsetattr(term.s, TCSANOW, &before));
+	tcsetpgrp(term.s, pid);
+	kill(-pid, SIGCONT);
+	sleep_ms(300);
+	pty_type(&term, "hel\177llo\n");
+	UNTIL("hel\b \bllo\r\nicanon\r\ngot hello\r\n");
+	assert_int_equal(wait_for(pid, 0), 0);
+	assert_restored();
+}
+
 /* As execve keeps them: what nohup and shells rely on. */
 static void ignored_signals_stay_ignored(void **state)
 {
@@ -363,6 +386,7 @@ int main(int argc, char **argv)
 		CASE(the_job_is_stopped_and_continued),
 		CASE(a_background_job_writes_but_stops_at_a_read),
 		CASE(a_background_job_may_be_brought_to_the_front),
+		CASE(a_background_job_finds_the_settings_of_the_front),
 		CASE(ignored_signals_stay_ignored),
 		CASE(a_new_size_reaches_the_program),
 		CASE(the_terminal_is_restored_after_a_death),

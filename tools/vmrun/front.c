@@ -19,12 +19,13 @@
 /* In our hands, if it is wanted and we are in the foreground. */
 static void enter_terminal(struct front *f)
 {
+	const struct termios2 *changed;
 	bool ours;
 
 	if (!f->has_terminal || !f->wanted)
 		return;
-	ours = terminal_raw(f->keep_output);
-	f->ops->enter(f, ours, !ours || f->keep_output);
+	ours = terminal_raw(f->keep_output, &changed);
+	f->ops->enter(f, ours, !ours || f->keep_output, changed);
 }
 
 static void leave_terminal(struct front *f)

@@ -11,6 +11,7 @@
 #include "tools/vmrun/options.h"
 
 struct front;
+struct termios2;
 struct winsize;
 
 struct front_news {
@@ -23,7 +24,8 @@ struct front_news {
 struct front_ops {
 	struct front_news (*news)(struct front *f);           /* once news_fd is readable */
 	void (*signal)(struct front *f, int sig, bool front); /* front: to whom the terminal would send it */
-	void (*enter)(struct front *f, bool input, bool host_processes); /* see vmm/console.h */
+	/* See vmm/console.h. changed: the terminal's settings, if they have; else NULL */
+	void (*enter)(struct front *f, bool input, bool host_processes, const struct termios2 *changed);
 	void (*leave)(struct front *f);                       /* no input, all output is on the screen */
 	void (*resize)(struct front *f, const struct winsize *ws);
 	bool (*reading)(struct front *f);

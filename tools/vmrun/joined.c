@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The program runs in an instance that others use too: vmm/control.h has what is said to it. */
+#include <asm/termbits.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -40,9 +41,11 @@ static void hand_signal(struct front *f, int sig, bool front)
 	client_signal(f->news_fd, sig, front);
 }
 
-static void enter(struct front *f, bool input, bool host_processes)
+static void enter(struct front *f, bool input, bool host_processes, const struct termios2 *changed)
 {
-	say(f, json_pack("{s:s, s:b, s:b}", "op", "enter", "input", input, "host_processes", host_processes));
+	json_t *what = json_pack("{s:s, s:b, s:b}", "op", "enter", "input", input, "host_processes", host_processes);
+
+	wire_send(f->news_fd, what, changed, changed ? sizeof(*changed) : 0, NULL, 0);
 }
 
 static void resize(struct front *f, const struct winsize *ws)

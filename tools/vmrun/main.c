@@ -105,7 +105,7 @@ static void describe_caller(struct options *o)
 	o->program.has_shell = terminal_has_shell();
 	o->program.leads_session = getsid(0) == getpid();
 	o->program.leads_group = getpgrp() == getpid();
-	o->program.controlled = o->program.console >= 0 && tcgetsid(o->program.console) == getsid(0);
+	o->program.controlled = o->program.console >= 0 && terminal_is_controlling(o->program.console);
 	if (o->program.console >= 0)
 		terminal_take(o->program.console);
 }

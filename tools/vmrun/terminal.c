@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/vmrun/terminal.h"
 
+#include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,12 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 static int term = -1;               /* ours: the program may close or redirect 0 to 2 */
-static struct termios saved;
+static struct termios2 saved;
+static struct termios2 made;        /* what raw mode was, last time */
 static _Atomic bool raw;
+
+static pid_t session_of(int fd)
+{
+	pid_t sid;
+
+	return ioctl(fd, TIOCGSID, &sid) < 0 ? -1 : sid;
+}
 
 int terminal_find(void)
 {
@@ -22,12 +30,17 @@ int terminal_find(void)
 	for (int fd = 0; fd < 3; fd++) {
 		if (!isatty(fd))
 			continue;
-		if (tcgetsid(fd) == getsid(0))
+		if (session_of(fd) == getsid(0))
 			return fd;
 		if (found < 0)
 			found = fd;
 	}
 	return found >= 0 ? found : open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+}
+
+bool terminal_is_controlling(int fd)
+{
+	return session_of(fd) == getsid(0);
 }
 
 bool terminal_is(int fd)
@@ -52,7 +65,7 @@ void terminal_restore(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTTOU);
 	pthread_sigmask(SIG_BLOCK, &set, &old);
-	tcsetattr(term, TCSANOW, &saved);
+	ioctl(term, TCSETS2, &saved);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -74,7 +87,7 @@ void terminal_take(int fd)
 	struct sigaction sa = { .sa_handler = on_crash };
 
 	term = fcntl(fd, F_DUPFD_CLOEXEC, 100);
-	if (term < 0 || tcgetattr(term, &saved) < 0)
+	if (term < 0 || ioctl(term, TCGETS2, &saved) < 0)
 		return;
 	sigemptyset(&sa.sa_mask);
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
@@ -94,17 +107,40 @@ bool terminal_is_raw(void)
 	return atomic_load(&raw);
 }
 
-bool terminal_raw(bool keep_output)
+/* cfmakeraw(3) */
+static void make_raw(struct termios2 *t, bool keep_output)
 {
-	struct termios t = saved;
+	t->c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+	if (!keep_output)
+		t->c_oflag &= ~(tcflag_t)OPOST;
+	t->c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+	t->c_cflag = (t->c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
+	t->c_cc[VMIN] = 1;
+	t->c_cc[VTIME] = 0;
+}
 
+/* A shell's line editor had it while we were in the background, say. */
+static bool changed_by_others(void)
+{
+	struct termios2 now;
+
+	if (ioctl(term, TCGETS2, &now) < 0 || !memcmp(&now, &saved, sizeof(now)) || !memcmp(&now, &made, sizeof(now)))
+		return false;
+	saved = now;
+	return true;
+}
+
+bool terminal_raw(bool keep_output, const struct termios2 **ret_changed)
+{
+	*ret_changed = NULL;
 	if (term < 0 || !in_foreground())
 		return false;
-	cfmakeraw(&t);
-	if (keep_output)
-		t.c_oflag = saved.c_oflag;
+	if (changed_by_others())
+		*ret_changed = &saved;
+	made = saved;
+	make_raw(&made, keep_output);
 	atomic_store(&raw, true); /* first: a crash in between restores what is not changed yet */
-	if (tcsetattr(term, TCSANOW, &t) < 0) {
+	if (ioctl(term, TCSETS2, &made) < 0) {
 		terminal_restore();
 		return false;
 	}

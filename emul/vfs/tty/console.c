@@ -59,6 +59,13 @@ void tty_console_host_processes(struct tty *t, bool yes)
 	tty_unlock(t);
 }
 
+void tty_console_set(struct tty *t, const struct termios2 *settings)
+{
+	tty_lock(t);
+	termios_set_locked(t, settings);
+	tty_unlock(t);
+}
+
 size_t tty_console_pending(struct tty *t)
 {
 	size_t n;

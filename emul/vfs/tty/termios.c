@@ -124,12 +124,12 @@ static void tell_master(struct tty *t, const struct termios2 *old)
 		tty_status_locked(t, 0, extproc);
 }
 
-static void apply_locked(struct tty *t, struct termios2 *k)
+void termios_set_locked(struct tty *t, const struct termios2 *k)
 {
 	struct termios2 old = t->termios;
 
-	keep_locked(k, &old, &t->termios_locked);
 	t->termios = *k;
+	keep_locked(&t->termios, &old, &t->termios_locked);
 	t->termios.c_cflag = (k->c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8 | CREAD; /* no wire, no parity */
 	tell_master(t, &old);
 	tty_want_input_locked(t);
@@ -152,7 +152,7 @@ static long set(struct tty *t, gva_t arg, enum shape shape, bool flush, struct m
 	tty_lock(t);
 	if (flush)
 		n_tty_flush_input_locked(t);
-	apply_locked(t, &k);
+	termios_set_locked(t, &k);
 	tty_unlock(t);
 	return 0;
 }

@@ -64,6 +64,7 @@ bool tty_console_wanted(struct tty *t);
 bool tty_console_reading(struct tty *t);
 /* The host's terminal does the output processing itself: it is not raw. */
 void tty_console_host_processes(struct tty *t, bool yes);
+void tty_console_set(struct tty *t, const struct termios2 *settings);
 size_t tty_console_pending(struct tty *t);                                  /* bytes to take */
 size_t tty_console_take(struct tty *t, void *buf, size_t size);            /* output for the screen; 0: none */
 size_t tty_console_give(struct tty *t, const void *buf, size_t len);       /* typed; less than len: full, changed() follows */

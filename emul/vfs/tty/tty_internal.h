@@ -149,6 +149,7 @@ size_t n_tty_input_count_locked(struct tty *t); /* FIONREAD */
 long tty_termios_ioctl(struct tty *t, unsigned cmd, gva_t arg, const struct ioctl_ctx *c);
 long tty_ioctl(struct tty_file *f, bool master, unsigned cmd, gva_t arg, const struct ioctl_ctx *c);
 void termios_default(struct termios2 *ret);
+void termios_set_locked(struct tty *t, const struct termios2 *k);
 
 /* --- devpts.c --- */
 int devpts_path(struct vfs *v, struct tty *t, struct path *ret); /* its name's place */
