@@ -142,24 +142,27 @@ static bool fill_in(struct console *con)
 	return n == -EINTR;
 }
 
-/* What was typed is shown before what its reader may write by other ways. */
-static void show_echo(struct console *con)
+/* What was typed is shown before its reader may write something, by whatever way. */
+static size_t give(struct console *con)
 {
+	size_t n = tty_console_give(con->tty, con->in + con->in_at, con->in_end - con->in_at);
+
 	if (tty_console_pending(con->tty))
 		pump_out(con);
+	tty_console_given(con->tty);
+	return n;
 }
 
 static void pump_in(struct console *con)
 {
 	while (atomic_load(&con->on)) {
-		show_echo(con);
 		if (con->in_at == con->in_end && !fill_in(con))
 			return;
-		con->in_at += tty_console_give(con->tty, con->in + con->in_at, con->in_end - con->in_at);
+		con->in_at += give(con);
 		if (con->in_at == con->in_end)
 			continue;
 		atomic_store(&con->full, true); /* then try again: room that came before this was not told */
-		con->in_at += tty_console_give(con->tty, con->in + con->in_at, con->in_end - con->in_at);
+		con->in_at += give(con);
 		if (con->in_at < con->in_end)
 			return;
 	}

@@ -88,9 +88,11 @@ static void type_some(struct fuzz_in *in, struct tty *t, size_t n, unsigned time
 	uint8_t buf[256];
 
 	n = fuzz_bytes(in, buf, n);
-	while (n && times--)
+	while (n && times--) {
 		if (tty_console_give(t, buf, n) > n)
 			abort();
+		tty_console_given(t);
+	}
 }
 
 static void take_some(struct tty *t, size_t n)

@@ -99,9 +99,18 @@ size_t tty_console_give(struct tty *t, const void *buf, size_t len)
 	tty_lock(t);
 	len = MIN(len, byteq_room(&t->in));
 	byteq_put(&t->in, buf, len);
+	t->giving = true;
 	n_tty_receive_locked(t);
+	t->giving = false;
 	tty_unlock(t);
 	return len;
+}
+
+void tty_console_given(struct tty *t)
+{
+	tty_lock(t);
+	n_tty_tell_readers_locked(t);
+	tty_unlock(t);
 }
 
 void tty_console_resize(struct tty *t, const struct winsize *ws)

@@ -399,6 +399,15 @@ static bool is_processed_outside(const struct tty *t)
 	return lflag(t, EXTPROC) && !iflag(t, ISTRIP) && !(iflag(t, IUCLC) && lflag(t, IEXTEN));
 }
 
+void n_tty_tell_readers_locked(struct tty *t)
+{
+	if (t->untold)
+		tty_wake_readers_locked(t, EPOLLIN | EPOLLRDNORM);
+	if (t->untold_async)
+		tty_async_slaves_locked(t, POLL_IN);
+	t->untold = t->untold_async = false;
+}
+
 void n_tty_receive_locked(struct tty *t)
 {
 	uint8_t buf[256];
@@ -418,10 +427,10 @@ void n_tty_receive_locked(struct tty *t)
 		return;
 	if (lflag(t, ECHO | ECHONL) && !is_raw(t) && !is_processed_outside(t))
 		n_tty_flush_echo_locked(t);
-	if (n_tty_readable_locked(t, false))
-		tty_wake_readers_locked(t, EPOLLIN | EPOLLRDNORM);
-	if (t->n.canonical ? t->n.canon != lines : n_tty_readable_locked(t, false))
-		tty_async_slaves_locked(t, POLL_IN);
+	t->untold |= n_tty_readable_locked(t, false);
+	t->untold_async |= t->n.canonical ? t->n.canon != lines : n_tty_readable_locked(t, false);
+	if (!t->giving)
+		n_tty_tell_readers_locked(t);
 	if (before >= t->in.size / 2)
 		tty_wake_master_locked(t, EPOLLOUT | EPOLLWRNORM);
 }

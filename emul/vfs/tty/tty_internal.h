@@ -58,6 +58,8 @@ struct tty {
 	bool told;                    /* the console is to be told, by tty_unlock() */
 	bool wanted;                  /* console: its input is */
 	bool host_processes;          /* console: OPOST is done outside */
+	bool giving;                  /* console: readers are not told of what comes before its echo is shown */
+	bool untold, untold_async;    /* and these are to be: of input; by SIGIO */
 	_Atomic bool unlinked;        /* the name in /dev/pts is gone: the master was closed */
 	bool refused;                 /* TIOCSPTLCK: the slave does not open yet */
 	bool exclusive;               /* TIOCEXCL */
@@ -116,6 +118,7 @@ extern const struct file_ops tty_slave_ops, tty_master_ops;
 /* --- n_tty_in.c --- */
 void n_tty_init(struct tty *t);
 void n_tty_receive_locked(struct tty *t);        /* takes from t->in what there is room for */
+void n_tty_tell_readers_locked(struct tty *t);   /* what they were not told yet */
 void n_tty_flush_input_locked(struct tty *t);
 void n_tty_mode_changed_locked(struct tty *t, const struct termios2 *old);
 
