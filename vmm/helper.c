@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread that answers posted calls (slot.c has the theory). It must not take a processor from a running vCPU: it polls only while
- * there are more processors than threads of vCPUs that use one, in the guest or outside, and only while calls come often enough to pay
- * for it. Otherwise it sleeps on an eventfd, which gates ring through an ioeventfd (an `out` that does not leave the kernel), and which
- * exits that come one upon the other write to. With every processor taken, or on a host with only one, gates leave at once.
+ * The thread that answers posted calls (slot.c has the theory). It must not take a processor from a running vCPU. A vCPU that goes in on
+ * its processor moves it, by its affinity, to one where none runs. If there is none, that vCPU closes all gates and sends away what was
+ * posted, and whoever goes to sleep next makes room and opens them. Between calls the helper yields to whatever else wants its processor, most
+ * of all to threads that its answers have woken: those are woken when the caller has his answer.
+ * It polls only while calls come often enough to pay for it. Otherwise it sleeps on an eventfd, which gates ring through an ioeventfd (an
+ * `out` that does not leave the kernel), and which exits that come one upon the other write to. With every processor taken, or on a
+ * host with only one, gates leave at once.
  */
-/* host syscalls: eventfd2 read write futex sched_getaffinity sched_setaffinity ioctl */
+/* host syscalls: eventfd2 read write futex sched_getaffinity sched_setaffinity sched_yield ioctl */
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,18 +23,19 @@
 #include "emul/base/wait.h"
 #include "vmm/helper.h"
 
-#define PATIENCE_NS 100000      /* polling without a call */
+#define PATIENCE_NS 400000      /* polling without a call */
 #define WINDOW_NS 1000000       /* over which the rate is judged */
 #define WINDOW_CALLS 20         /* fewer do not pay for a core */
 #define BACKOFF_NS 3000000      /* after a window that did not pay */
 #define STREAK 4                /* exits in close succession that wake the helper */
 #define CLOSE_NS 150000
-#define RING_PATIENCE_NS 25000  /* after a ring: calls that are worth polling for come sooner */
+#define RING_PATIENCE_NS 200000 /* after a ring that brought one call */
+#define WAIT_NS 50000           /* for a processor: whoever waits behind a vCPU interrupts it now and then */
 /*
  * Coming too late for a call costs MISS points, each answer takes one off. With more than LATE the processor that seemed free is not, and
  * gates do without the helper for a while, each time twice as long. Until it has proved useful again, LATE_AGAIN is enough for that.
  */
-#define MISS 16
+#define MISS 4
 #define LATE 64
 #define LATE_AGAIN 16
 #define PROOF 16                /* answers without going to sleep: half as late; four times as many: not late */
@@ -48,14 +52,17 @@ static struct {
 	pthread_t thread;
 	_Atomic pid_t tid;
 	_Atomic bool awake;
-	_Atomic int avoids;          /* the processor that it may not run on; -1: none */
+	struct mutex place_lock;
+	cpu_set_t place;             /* under place_lock: its affinity */
+	_Atomic int cpu;             /* where it polled last */
+	_Atomic bool displaced;      /* a vCPU has that processor, and there is no other */
 	_Atomic int64_t not_before;  /* backing off until then */
 	_Atomic int busy;            /* threads of vCPUs that did not go to sleep since they were in the guest */
 	_Atomic int lateness;        /* points */
 	_Atomic unsigned late;       /* times in a row that it was found late */
 	_Atomic int64_t shut_before; /* and gates leave at once until then */
 	_Atomic uint64_t served, rings;
-} helper = { .bell = -1, .avoids = -1 };
+} helper = { .bell = -1 };
 
 static bool may_run(void)
 {
@@ -67,20 +74,94 @@ static bool backing_off(int64_t now)
 	return now < atomic_load_explicit(&helper.not_before, memory_order_relaxed);
 }
 
+/* The processors where no vCPU's thread was seen that is busy now; at least not here, if possible. */
+static cpu_set_t free_cpus(struct machine *m, int here)
+{
+	unsigned n = atomic_load_explicit(&m->nready, memory_order_acquire);
+	cpu_set_t free = helper.allowed, not_here = helper.allowed;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct vcpu *v = m->vcpus[i];
+		int cpu = v && atomic_load_explicit(&v->busy, memory_order_relaxed) ? atomic_load_explicit(&v->host_cpu, memory_order_relaxed) : -1;
+
+		if (cpu >= 0)
+			CPU_CLR((size_t)cpu, &free);
+	}
+	CPU_CLR((size_t)here, &free);
+	CPU_CLR((size_t)here, &not_here);
+	return CPU_COUNT(&free) > 0 ? free : CPU_COUNT(&not_here) > 0 ? not_here : helper.allowed;
+}
+
 /*
  * The scheduler wakes a thread where it ran last or where it was woken from, if processors share no cache: beside the vCPU that spins for
- * it. So the sleeping helper is told beforehand to keep off the processor that a vCPU goes in on.
+ * it. So the helper, asleep or polling, is kept off the processor that a vCPU goes in on.
  */
-static void keep_off(int cpu)
+static void keep_off(struct machine *m, int cpu)
 {
-	cpu_set_t free = helper.allowed;
 	pid_t tid = atomic_load_explicit(&helper.tid, memory_order_relaxed);
 
-	if (cpu < 0 || !tid || atomic_load_explicit(&helper.avoids, memory_order_relaxed) == cpu)
+	if (cpu < 0 || !tid || !mutex_trylock(&helper.place_lock))
 		return;
-	CPU_CLR((size_t)cpu, &free);
-	if (CPU_COUNT(&free) > 0 && sched_setaffinity(tid, sizeof(free), &free) == 0)
-		atomic_store_explicit(&helper.avoids, cpu, memory_order_relaxed);
+	if (CPU_ISSET((size_t)cpu, &helper.place)) {
+		cpu_set_t free = free_cpus(m, cpu);
+
+		if (!CPU_EQUAL(&free, &helper.place) && sched_setaffinity(tid, sizeof(free), &free) == 0)
+			helper.place = free;
+	}
+	mutex_unlock(&helper.place_lock);
+}
+
+static void open_all(struct machine *m)
+{
+	unsigned n = atomic_load(&m->nready);
+	enum slot_mode mode = helper_mode();
+
+	for (unsigned i = 0; i < n; i++)
+		if (m->vcpus[i] && m->vcpus[i]->server)
+			slot_open(m->vcpus[i], mode);
+}
+
+/* The call is settled. Whoever came out meanwhile waits for it. */
+static void release(struct vcpu *v)
+{
+	if (atomic_exchange(&v->serve, SERVE_IN) == SERVE_WAITED)
+		syscall(SYS_futex, &v->serve, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
+}
+
+/* A call was posted, and the vCPU is in the guest: the caller has it until release(). */
+static bool take(struct vcpu *v)
+{
+	uint32_t in = SERVE_IN;
+
+	return atomic_load_explicit(&v->serve, memory_order_relaxed) == SERVE_IN && slot_posted(v) &&
+	       atomic_compare_exchange_strong(&v->serve, &in, SERVE_TAKEN);
+}
+
+/* Nobody is there to answer what was posted: it need not wait until its patience ends. */
+static void send_away(struct vcpu *v)
+{
+	if (!take(v))
+		return;
+	FOR_EACH_SLOT(v, slot)
+		if (slot_state(slot) == RT_POSTED)
+			slot_state_set(slot, RT_REFUSED);
+	release(v);
+}
+
+static void close_all(struct machine *m)
+{
+	unsigned n = atomic_load(&m->nready);
+
+	for (unsigned i = 0; i < n; i++)
+		if (m->vcpus[i] && m->vcpus[i]->server) {
+			slot_open(m->vcpus[i], SLOT_CLOSED);
+			send_away(m->vcpus[i]);
+		}
+}
+
+static bool polls_on(int cpu)
+{
+	return atomic_load(&helper.awake) && atomic_load_explicit(&helper.cpu, memory_order_relaxed) == cpu;
 }
 
 void helper_entering(struct vcpu *v)
@@ -92,9 +173,22 @@ void helper_entering(struct vcpu *v)
 		v->busy = true;
 		atomic_fetch_add(&helper.busy, 1);
 	}
-	/* One that runs would have to be moved, which takes long. */
-	if (!atomic_load(&helper.awake) && may_run())
-		keep_off(cpu);
+	if (may_run()) {
+		if (!atomic_load(&helper.awake) || polls_on(cpu))
+			keep_off(v->m, cpu);
+	} else if (polls_on(cpu) && !atomic_exchange(&helper.displaced, true)) {
+		close_all(v->m);
+	}
+}
+
+/* For a helper that waits behind a vCPU: is there room now? */
+static void find_place(struct machine *m)
+{
+	if (!atomic_load(&helper.displaced) || !may_run() || !atomic_exchange(&helper.displaced, false))
+		return;
+	if (!polls_on(sched_getcpu()))
+		keep_off(m, atomic_load_explicit(&helper.cpu, memory_order_relaxed));
+	open_all(m);
 }
 
 void helper_rests(struct vcpu *v)
@@ -103,6 +197,7 @@ void helper_rests(struct vcpu *v)
 		return;
 	v->busy = false;
 	atomic_fetch_sub(&helper.busy, 1);
+	find_place(v->m);
 }
 
 static bool shut(void)
@@ -114,10 +209,12 @@ static bool shut(void)
 
 enum slot_mode helper_mode(void)
 {
+	if (atomic_load(&helper.displaced) || shut())
+		return SLOT_CLOSED;
 	if (atomic_load(&helper.awake))
-		return shut() ? SLOT_CLOSED : SLOT_POLLED;
+		return SLOT_POLLED;
 	/* While it backs off from polling, a ring is still cheaper than an exit. */
-	return helper.rung && may_run() && !shut() ? SLOT_RUNG : SLOT_CLOSED;
+	return helper.rung && may_run() ? SLOT_RUNG : SLOT_CLOSED;
 }
 
 static void ring(void)
@@ -177,13 +274,6 @@ void slot_note_exit(struct vcpu *v)
 }
 
 /* --- answering ---------------------------------------------------------------------------------------------------- */
-
-/* The call is settled. Whoever came out meanwhile waits for it. */
-static void release(struct vcpu *v)
-{
-	if (atomic_exchange(&v->serve, SERVE_IN) == SERVE_WAITED)
-		syscall(SYS_futex, &v->serve, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
-}
 
 /* true: the site of the call that was answered is to be rewritten, which its own thread does. */
 static bool note_site(struct vcpu *v, uint8_t *slot, uint64_t nr)
@@ -260,6 +350,19 @@ static uint32_t deliver(struct vcpu *v)
 	return s == SERVED_LOADED ? RT_LOAD : RT_LEAVE;
 }
 
+/* The caller has taken the call. */
+static unsigned answer_taken(struct vcpu *v)
+{
+	uint8_t *slot = slot_posted(v);
+
+	if (!slot) /* it left and came back between the two looks */
+		return 0;
+	v->fpu_in_slot = true;
+	slot_state_set(slot, slot_state(slot) == RT_POSTED ? answer(v, slot) : deliver(v));
+	v->fpu_in_slot = false;
+	return 1;
+}
+
 /* Answers what is posted. Calls answered. */
 static unsigned poll_all(struct machine *m)
 {
@@ -267,32 +370,17 @@ static unsigned poll_all(struct machine *m)
 
 	for (unsigned i = 0; i < n; i++) {
 		struct vcpu *v = m->vcpus[i];
-		uint32_t in = SERVE_IN;
-		uint8_t *slot;
 
-		if (!v || atomic_load_explicit(&v->serve, memory_order_relaxed) != SERVE_IN || !slot_posted(v))
+		if (!v || !take(v))
 			continue;
-		if (!atomic_compare_exchange_strong(&v->serve, &in, SERVE_TAKEN))
-			continue;
-		slot = slot_posted(v);
-		if (slot) { /* else it left and came back between the two looks */
-			v->fpu_in_slot = true;
-			slot_state_set(slot, slot_state(slot) == RT_POSTED ? answer(v, slot) : deliver(v));
-			v->fpu_in_slot = false;
-			done++;
-		}
+		/* Its caller goes on at once, and who was woken finds a processor: this one. */
+		mutex_hold_wakes();
+		done += answer_taken(v);
 		release(v);
+		if (mutex_release_wakes())
+			sched_yield();
 	}
 	return done;
-}
-
-static void open_all(struct machine *m)
-{
-	unsigned n = atomic_load(&m->nready);
-
-	for (unsigned i = 0; i < n; i++)
-		if (m->vcpus[i] && m->vcpus[i]->server)
-			slot_open(m->vcpus[i], helper_mode());
 }
 
 /* The vCPU moved meanwhile: the helper goes to a processor where none runs. */
@@ -307,7 +395,7 @@ static void step_aside(struct machine *m)
 		if (!v || atomic_load_explicit(&v->serve, memory_order_relaxed) == SERVE_OUT ||
 		    atomic_load_explicit(&v->host_cpu, memory_order_relaxed) != here)
 			continue;
-		keep_off(here);
+		keep_off(m, here);
 		return;
 	}
 }
@@ -319,7 +407,12 @@ static void poll_while_worth(struct machine *m)
 	unsigned calls = 0, rounds = 0, total = 0;
 
 	for (;;) {
-		unsigned n = poll_all(m);
+		unsigned n;
+
+		atomic_store_explicit(&helper.cpu, sched_getcpu(), memory_order_relaxed);
+		if (atomic_load_explicit(&helper.displaced, memory_order_relaxed))
+			find_place(m);
+		n = poll_all(m);
 
 		if (n) {
 			calls += n;
@@ -334,8 +427,9 @@ static void poll_while_worth(struct machine *m)
 		}
 		if (++rounds % 32)
 			continue;
+		sched_yield();
 		now = clock_now(CLOCK_MONOTONIC);
-		if (now - last > patience || !may_run() || shut())
+		if (now - last > (atomic_load_explicit(&helper.displaced, memory_order_relaxed) ? WAIT_NS : patience) || shut())
 			break;
 		if (now - window > WINDOW_NS) {
 			if (calls < WINDOW_CALLS) {
@@ -362,11 +456,13 @@ static void *helper_main(void *arg)
 		if (read(helper.bell, &count, sizeof(count)) < 0)
 			continue;
 		atomic_fetch_add_explicit(&helper.rings, 1, memory_order_relaxed);
+		atomic_store(&helper.cpu, sched_getcpu());
 		atomic_store(&helper.awake, true);
 		step_aside(m);
 		open_all(m);
 		poll_while_worth(m);
 		atomic_store(&helper.awake, false);
+		atomic_store(&helper.displaced, false);
 		open_all(m);
 		/* What was posted before its gate saw this is still answered; what slips through leaves when its patience ends. */
 		note_answers(poll_all(m));
@@ -392,6 +488,8 @@ static void start(void)
 
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) < 2)
 		return;
+	mutex_init(&helper.place_lock);
+	helper.place = cpus;
 	helper.bell = eventfd(0, EFD_CLOEXEC);
 	if (helper.bell < 0)
 		return;

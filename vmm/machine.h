@@ -169,7 +169,7 @@ struct vcpu {
 	_Atomic uint64_t nexits, ncalls; /* statistics: all exits; calls that came out. Others read them */
 	bool broken;               /* the host refused to run it: never again */
 	unsigned nfaults;          /* KVM_RUN's -EFAULTs in a row */
-	bool busy;                 /* helper.c counts its thread among those that use a processor */
+	_Atomic bool busy;         /* helper.c counts its thread among those that use a processor */
 	/* any thread */
 	_Atomic bool kicked, in_run;
 	_Atomic uint32_t serve;    /* slot.c: who has the call */

@@ -86,6 +86,20 @@ void mutex_send_wakes(void)
 	mine.n = 0;
 }
 
+void mutex_hold_wakes(void)
+{
+	mine.held++;
+}
+
+bool mutex_release_wakes(void)
+{
+	bool any = mine.n > 0;
+
+	if (--mine.held == 0)
+		mutex_send_wakes();
+	return any;
+}
+
 void mutex_lock_two(struct mutex *a, struct mutex *b)
 {
 	if (a == b) {

@@ -57,6 +57,9 @@ static inline void mutex_assert_held(struct mutex *m) ASSERTS_HELD(*m) NO_LOCK_A
 void mutex_wake_unlocked(_Atomic uint32_t *word);
 /* Wake-ups that wait for an unlock are sent now: the thread is about to sleep. */
 void mutex_send_wakes(void);
+/* As if it held one more mutex in between: who has to answer somebody does so before he wakes others. true: somebody was woken now. */
+void mutex_hold_wakes(void);
+bool mutex_release_wakes(void);
 
 /* Two locks of one kind: lower address first. */
 void mutex_lock_two(struct mutex *a, struct mutex *b) NO_LOCK_ANALYSIS;

@@ -58,7 +58,7 @@ static const unsigned short worth_ringing[] = {
 	SYS_getrandom, SYS_uname, SYS_getrusage, SYS_epoll_ctl, SYS_kill, SYS_tgkill, SYS_mmap, SYS_munmap, SYS_mprotect,
 	SYS_madvise, SYS_brk, SYS_sigaltstack, SYS_ioctl,
 	SYS_unlink, SYS_rename, SYS_mkdir, SYS_rmdir, SYS_link, SYS_symlink, SYS_ftruncate, SYS_chmod, SYS_fchmod, SYS_fchown,
-	SYS_fdatasync, SYS_chdir,
+	SYS_fdatasync, SYS_chdir, SYS_sendto,
 };
 
 /* Sleeping comes before any effect, or not at all. */
