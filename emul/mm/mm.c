@@ -152,6 +152,15 @@ unsigned mm_membarrier_registered(struct mm *mm) { return atomic_load(&mm->memba
 
 /* --- looking ------------------------------------------------------------------------------------------------- */
 
+void mm_reset_peak(struct mm *mm)
+{
+	mm_lock_write(mm);
+	mm->hiwater_rss = 0;
+	for (int k = 0; k < FRAME_NKINDS; k++)
+		mm->hiwater_rss += mm->rss[k];
+	mm_unlock(mm);
+}
+
 void mm_counts(struct mm *mm, struct mm_counts *ret)
 {
 	mm_lock_read(mm);

@@ -59,6 +59,7 @@ struct guest_mem *mm_guest(struct mm *mm); /* for uio and usercopy */
 struct mm_layout *mm_layout(struct mm *mm);
 struct mm_limits *mm_limits(struct mm *mm);
 void mm_counts(struct mm *mm, struct mm_counts *ret);
+void mm_reset_peak(struct mm *mm); /* hiwater_rss begins anew, at what there is now */
 struct phys *mm_phys(struct mm *mm);
 /* membarrier(2): which MEMBARRIER_CMD_REGISTER_* were given; a fork inherits them. */
 void mm_membarrier_register(struct mm *mm, unsigned cmd);

@@ -172,6 +172,7 @@ static struct proc *copy_proc(struct task *t, const struct clone_request *rq)
 	c->personality = p->personality;
 	c->oom_adj = p->oom_adj;
 	c->oom_score_adj = p->oom_score_adj;
+	c->dump_filter = p->dump_filter;
 	if ((rq->flags & CLONE_VFORK) && c->sighand)
 		c->vfork = vfork_new();
 	if (!c->sighand || ((rq->flags & CLONE_VFORK) && !c->vfork)) {
@@ -250,6 +251,8 @@ static int copy_task(struct task *t, const struct clone_request *rq, struct proc
 	reset_on_fork(c);
 	c->fsc.cred = c->cred;
 	c->timer_slack = c->default_slack = t->timer_slack;
+	c->loginuid = t->loginuid;
+	c->sessionid = t->sessionid;
 	c->mce_policy = t->mce_policy;
 	c->ioprio = t->ioprio;
 	c->mempolicy = t->mempolicy;

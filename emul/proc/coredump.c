@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See coredump.h. The file is written from front to back: ELF header, program headers, notes, and the areas that
- * /proc/PID/coredump_filter's default takes: private memory that was written to, shared anonymous memory, the first page of
- * ELF files, the vDSO. Memory that never was touched stays a hole.
+ * /proc/PID/coredump_filter takes, by default: private memory that was written to, shared anonymous memory, the first page of
+ * ELF files; and the vDSO. Memory that never was touched stays a hole.
  */
 #include "emul/proc/coredump.h"
 
@@ -68,18 +68,21 @@ static bool begins_as_elf(struct dump *d, const struct vma_info *v)
 static uint64_t dumped_size(struct dump *d, const struct vma_info *v)
 {
 	uint64_t size = v->end - v->start;
+	unsigned filter = d->t->proc->dump_filter;
 
 	if (v->flags & VMA_VDSO)
 		return size;
 	if (v->flags & (VMA_VVAR | VMA_DONTDUMP))
 		return 0;
 	if (v->shared)
-		return is_file(v) ? 0 : size;
-	if (!v->obj)
-		return v->rss ? size : 0;
-	if (v->anon)
+		return filter & (is_file(v) ? DUMP_MAPPED_SHARED : DUMP_ANON_SHARED) ? size : 0;
+	if ((v->obj ? v->anon : v->rss) && (filter & DUMP_ANON_PRIVATE))
 		return size;
-	return begins_as_elf(d, v) ? PAGE_SIZE : 0;
+	if (!v->obj)
+		return 0;
+	if (filter & DUMP_MAPPED_PRIVATE)
+		return size;
+	return (filter & DUMP_ELF_HEADERS) && begins_as_elf(d, v) ? PAGE_SIZE : 0;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------- */

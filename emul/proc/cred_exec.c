@@ -143,22 +143,25 @@ static bool privileged_root(const struct file_caps *fc, const struct cred *old, 
 	return n->euid == 0;
 }
 
+/* As Linux 6.18: a program that is run with the effective ids there were gains nothing by them, whatever the real ones are. */
 static void compute(struct task *t, const struct file_caps *fc, const struct cred *old, struct cred *n, bool *ret_secure)
 {
 	bool effective = privileged_root(fc, old, n) || (fc->present && fc->effective);
-	bool set_id = n->euid != old->uid || n->egid != old->gid;
+	bool changed = n->euid != old->euid || !cred_in_group(old, n->egid);
 	bool gains = n->cap_permitted & ~old->cap_permitted;
+	bool set_id; /* not as the real user */
 
-	if ((set_id || gains) && (t->no_new_privs || traced_by_the_unprivileged(t) || shares_directories(t)))
+	if ((changed || gains) && (t->no_new_privs || traced_by_the_unprivileged(t) || shares_directories(t)))
 		downgrade(t, old, n);
 	n->suid = n->fsuid = n->euid;
 	n->sgid = n->fsgid = n->egid;
-	if (fc->present || set_id)
+	if (fc->present || changed)
 		n->cap_ambient = 0;
 	n->cap_permitted |= n->cap_ambient;
 	n->cap_effective = effective ? n->cap_permitted : n->cap_ambient;
 	n->securebits &= ~(1u << SECURE_KEEP_CAPS);
-	*ret_secure = set_id || (n->uid != 0 && (effective || (n->cap_permitted & ~n->cap_ambient)));
+	set_id = n->euid != old->uid || n->egid != old->gid;
+	*ret_secure = changed || set_id || (n->uid != 0 && (effective || (n->cap_permitted & ~n->cap_ambient)));
 }
 
 int cred_for_exec(struct task *t, struct file *f, struct cred **ret, bool *ret_secure)

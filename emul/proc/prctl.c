@@ -17,6 +17,16 @@
 #ifndef PR_GET_AUXV
 #define PR_GET_AUXV 0x41555856
 #endif
+#ifndef SECURE_EXEC_RESTRICT_FILE
+#define SECURE_EXEC_RESTRICT_FILE 8 /* since Linux 6.14; each has its lock one above */
+#define SECURE_EXEC_DENY_INTERACTIVE 10
+#endif
+/* For the interpreters: they ask, the kernel does nothing else, and everybody may. */
+#define SECURE_FREE_BITS (1u << SECURE_EXEC_RESTRICT_FILE | 1u << SECURE_EXEC_DENY_INTERACTIVE)
+#define SECURE_ORDER_BITS                                                                                             \
+	(1u << SECURE_NOROOT | 1u << SECURE_NO_SETUID_FIXUP | 1u << SECURE_KEEP_CAPS | 1u << SECURE_NO_CAP_AMBIENT_RAISE)
+#define SECURE_LOCKS ((SECURE_ORDER_BITS | SECURE_FREE_BITS) << 1)
+#define SECURE_KNOWN (SECURE_ORDER_BITS | SECURE_FREE_BITS | SECURE_LOCKS)
 #define AUXV_ROOM 56 /* words: AT_VECTOR_SIZE of Linux 6.18 */
 
 static long set_name(struct task *t, gva_t name)
@@ -107,9 +117,12 @@ static long set_securebits(struct task *t, uint64_t bits)
 	struct cred *n;
 
 	/* locks stay, locked bits stay, only known bits: cap_task_prctl() */
-	if (((c->securebits & SECURE_ALL_LOCKS) >> 1 & (c->securebits ^ bits)) ||
-	    (c->securebits & SECURE_ALL_LOCKS & ~bits) || (bits & ~(uint64_t)(SECURE_ALL_LOCKS | SECURE_ALL_BITS)) ||
-	    !cred_capable(c, CAP_SETPCAP))
+	if (((c->securebits & SECURE_LOCKS) >> 1 & (c->securebits ^ bits)) || (c->securebits & SECURE_LOCKS & ~bits) ||
+	    (bits & ~(uint64_t)SECURE_KNOWN))
+		return -EPERM;
+	/* Without the capability: a change, and of these bits alone. */
+	if (!cred_capable(c, CAP_SETPCAP) &&
+	    (bits == c->securebits || ((c->securebits ^ bits) & ~(uint64_t)(SECURE_FREE_BITS | SECURE_FREE_BITS << 1))))
 		return -EPERM;
 	n = cred_dup(c);
 	if (!n)

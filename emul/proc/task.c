@@ -82,6 +82,7 @@ struct proc *proc_new(struct instance_env *env)
 	idmap_init(&p->timers, 0, TIMERS_MAX - 1, false);
 	p->exit_signal = SIGCHLD;
 	p->stop_gen = 1;
+	p->dump_filter = DUMP_ANON_PRIVATE | DUMP_ANON_SHARED | DUMP_ELF_HEADERS | DUMP_HUGE_PRIVATE;
 	p->dumpable = true;
 	p->start_ns = (uint64_t)clock_now(CLOCK_BOOTTIME);
 	p->itimers = itimers_new(p);
@@ -142,6 +143,7 @@ struct task *task_new(struct instance_env *env, struct proc *p)
 	sigpending_init(&t->pending);
 	mutex_init(&t->lock);
 	t->affinity = env->cpus;
+	t->loginuid = t->sessionid = LOGINUID_UNSET;
 	t->timer_slack = t->default_slack = 50000;
 	t->mce_policy = PR_MCE_KILL_DEFAULT;
 	t->start_ns = (uint64_t)clock_now(CLOCK_BOOTTIME);

@@ -48,6 +48,12 @@ struct tty;
 
 #define TASK_COMM_LEN 16
 #define NR_RLIMITS RLIM_NLIMITS
+#define LOGINUID_UNSET UINT32_MAX
+/* coredump_filter: the areas that a core file gets, man 5 core. The bits of huge pages and DAX are kept only. */
+enum {
+	DUMP_ANON_PRIVATE = 1, DUMP_ANON_SHARED = 2, DUMP_MAPPED_PRIVATE = 4, DUMP_MAPPED_SHARED = 8, DUMP_ELF_HEADERS = 16,
+	DUMP_HUGE_PRIVATE = 32, DUMP_FILTER_BITS = 0x1ff,
+};
 
 /* What waits for a call that is to be restarted with less time (ERESTART_RESTARTBLOCK). */
 struct restart_block {
@@ -118,6 +124,7 @@ struct task {
 	bool host_behind;               /* some of these were set before there was a host thread, which is to take them over */
 	int mempolicy; bool mempolicy_node; /* set_mempolicy(2): MPOL_* and flags; node 0 is meant. Own thread only */
 	_Atomic bool host_tuned;        /* its host thread is not like others: affinity, policy, nice, I/O priority; inherited */
+	uint32_t loginuid, sessionid;   /* LOGINUID_UNSET until the file loginuid is written; inherited */
 	unsigned long timer_slack, default_slack; /* ns; the default is what the parent had */
 	int pdeath_signal;
 	int mce_policy;                 /* PR_MCE_KILL_*: whom the kernel would kill for broken memory, which we never hear of */
@@ -209,6 +216,7 @@ struct proc {
 	struct vfork_done *vfork;       /* a parent waits for exec or exit */
 	uint8_t oom_adj;
 	int oom_score_adj;
+	unsigned dump_filter;           /* coredump_filter: DUMP_*; inherited */
 	unsigned personality;
 	uint64_t io_rchar, io_wchar, io_syscr, io_syscw, io_rbytes, io_wbytes; /* approximations for /proc/PID/io; relaxed */
 };

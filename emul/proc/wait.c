@@ -288,6 +288,14 @@ static bool take_child(struct proc *p, struct proc *c, struct wait_for *w)
 	return take_stop(c, w, !tracer || tracer->proc != p); /* as a tracee it shows more */
 }
 
+/* Is c a reason to wait on? Not what has ended and is there to be taken, if ends are not asked for: wait_consider_task(). */
+static bool may_still_report(struct proc *p, struct proc *c, const struct wait_for *w)
+{
+	struct task *tracer = c->leader ? c->leader->tracing.tracer : NULL;
+
+	return (w->options & WEXITED) || !c->zombie || c->nzombies || (tracer && tracer->proc != p);
+}
+
 static long look_at_children(struct task *t, struct wait_for *w)
 {
 	struct proc *p = t->proc, *c, *next;
@@ -298,7 +306,8 @@ static long look_at_children(struct task *t, struct wait_for *w)
 
 		if (!is_meant(w, c) || ((w->options & __WNOTHREAD) && c->parent_thread != t))
 			continue;
-		r = 0;
+		if (may_still_report(p, c, w))
+			r = 0;
 		if (take_child(p, c, w))
 			return pid;
 	}

@@ -176,9 +176,9 @@ long sys_wait4(struct task *t, const struct sysargs *a)
 		r = proc_wait(t, idtype, id, (int)(options | WEXITED), NULL, &status, &usage);
 	if (r <= 0)
 		return r;
-	if (arg_gva(a, 3) && guest_write(t->mm, arg_gva(a, 3), &usage) < 0)
-		return -EFAULT;
 	if (arg_gva(a, 1) && put_guest_u32(t->mm, arg_gva(a, 1), (uint32_t)status) < 0)
+		return -EFAULT;
+	if (arg_gva(a, 3) && guest_write(t->mm, arg_gva(a, 3), &usage) < 0)
 		return -EFAULT;
 	return r;
 }
@@ -201,17 +201,17 @@ long sys_waitid(struct task *t, const struct sysargs *a)
 	unsigned options = arg_uint(a, 3);
 	struct rusage usage;
 	siginfo_t info;
-	long r;
+	long r = -EINVAL;
 
-	if ((options & ~WAITID_KNOWN) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
-		return -EINVAL;
 	memset(&info, 0, sizeof(info));
-	r = proc_wait(t, arg_int(a, 0), arg_int(a, 1), (int)options, &info, NULL, &usage);
-	if (r < 0)
-		return r;
+	if (!(options & ~WAITID_KNOWN) && (options & (WEXITED | WSTOPPED | WCONTINUED)))
+		r = proc_wait(t, arg_int(a, 0), arg_int(a, 1), (int)options, &info, NULL, &usage);
+	if (r == -EWOULDSLEEP)
+		return r; /* nothing has happened yet */
 	if (r > 0 && arg_gva(a, 4) && guest_write(t->mm, arg_gva(a, 4), &usage) < 0)
 		return -EFAULT;
-	return put_child_info(t, arg_gva(a, 2), &info); /* nobody there (WNOHANG): zeroes */
+	/* Nobody there (WNOHANG), and errors too: zeroes. */
+	return put_child_info(t, arg_gva(a, 2), &info) < 0 ? -EFAULT : MIN(r, 0);
 }
 
 /* --- ids ---------------------------------------------------------------------------------------------------- */

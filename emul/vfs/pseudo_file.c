@@ -72,7 +72,7 @@ static ssize_t pf_write(struct file *f, struct uio *from, off_t *pos)
 	ssize_t r;
 
 	if (!pf->node->ops->write)
-		return -EIO;
+		return pf->node->ops->alive ? -EINVAL : -EIO; /* as vfs_write() says of a task's files, proc_reg_write() of others */
 	if (!buf)
 		return -ENOMEM;
 	r = uio_copy_in(from, buf, n);

@@ -4,6 +4,7 @@
  * ambient capabilities, capabilities of files. Cases that change them need root to begin with and are skipped without.
  */
 #include "tests/lib/cmocka_all.h"
+#include "tests/lib/needs.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -185,12 +186,27 @@ static int check_securebits(void)
 	return 0;
 }
 
+/* Those of the interpreters take no capability, if they are all that changes. */
+static int check_free_securebits(void)
+{
+	const int file = 1 << 8, interactive = 1 << 10;
+
+	CHECK(set(0, 0, 0) == 0 && FAILS(prctl(PR_SET_SECUREBITS, 0), EPERM));
+	CHECK(prctl(PR_SET_SECUREBITS, file | file << 1) == 0 && prctl(PR_GET_SECUREBITS) == (file | file << 1));
+	CHECK(FAILS(prctl(PR_SET_SECUREBITS, file << 1), EPERM));
+	CHECK(FAILS(prctl(PR_SET_SECUREBITS, file | file << 1 | SECBIT_NOROOT), EPERM));
+	CHECK(prctl(PR_SET_SECUREBITS, file | file << 1 | interactive) == 0 && prctl(PR_SET_SECUREBITS, file | file << 1) == 0);
+	return 0;
+}
+
 static void changes_of_user_ids(void **state)
 {
 	need_root();
 	EXPECT(check_setuid);
 	EXPECT(check_keepcaps);
 	EXPECT(check_securebits);
+	if (kernel_at_least(6, 14))
+		EXPECT(check_free_securebits);
 }
 
 static int amb(int op, unsigned long cap) { return prctl(PR_CAP_AMBIENT, op, cap, 0, 0); }
@@ -293,6 +309,7 @@ static int as_lesser_root(void) { return set(0, 0, 0); }
 static int as_bounded_root(void) { return prctl(PR_CAPBSET_DROP, CAP_KILL); }
 static int as_no_root(void) { return prctl(PR_SET_SECUREBITS, SECBIT_NOROOT); }
 static int as_lesser_root_for_good(void) { return set(0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
+static int as_effective_root_for_good(void) { return setresuid(U, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 static int as_root_in_name(void) { return setresgid(0, 0, 0) || setresuid(0, U, U); }
 
 static void exec_of_plain_files(void **state)
@@ -315,6 +332,9 @@ static void exec_of_plain_files(void **state)
 	expect_after(as_no_root, self, "0 0 0 0 0\n");
 	snprintf(want, sizeof(want), "0 %llx 0 0 1\n", (unsigned long long)all);
 	expect_after(as_root_in_name, self, want);
+	snprintf(want, sizeof(want), "%llx %llx 0 0 1\n", (unsigned long long)all, (unsigned long long)all);
+	if (kernel_at_least(6, 18))
+		expect_after(as_effective_root_for_good, self, want);
 }
 
 static int user_with_inheritable(void)

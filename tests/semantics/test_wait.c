@@ -103,6 +103,31 @@ static void nobody_ready_is_no_error(void **state)
 	assert_int_equal(child_status(pid), SIGKILL);
 }
 
+/* What has ended is nothing to wait on for somebody who does not ask for ends. */
+static void a_zombie_does_not_stop_or_continue(void **state)
+{
+	pid_t pid = child_start(exit_with, (void *)3L);
+	siginfo_t info;
+
+	ASSERT_OK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT));
+	ASSERT_ERR(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WCONTINUED | WNOHANG), ECHILD);
+	ASSERT_ERR(waitid(P_ALL, 0, &info, WSTOPPED), ECHILD);
+	assert_int_equal(child_status(pid), 3 << 8);
+}
+
+static void siginfo_is_cleared_by_errors_too(void **state)
+{
+	siginfo_t info;
+
+	memset(&info, 0xff, sizeof(info));
+	ASSERT_ERR(waitid(P_ALL, 0, &info, WEXITED), ECHILD);
+	assert_true(info.si_signo == 0 && info.si_code == 0 && info.si_pid == 0 && info.si_status == 0);
+	memset(&info, 0xff, sizeof(info));
+	ASSERT_ERR(waitid(P_ALL, 0, &info, 0), EINVAL);
+	assert_true(info.si_signo == 0 && info.si_code == 0 && info.si_pid == 0 && info.si_status == 0);
+	ASSERT_ERR(waitid(P_ALL, 0, (siginfo_t *)8, WEXITED), EFAULT);
+}
+
 static void arguments_are_checked(void **state)
 {
 	siginfo_t info;
@@ -668,6 +693,8 @@ int main(void)
 		cmocka_unit_test(statuses_tell_how_it_ended),
 		cmocka_unit_test(waitid_fills_in_siginfo),
 		cmocka_unit_test(nobody_ready_is_no_error),
+		cmocka_unit_test(a_zombie_does_not_stop_or_continue),
+		cmocka_unit_test(siginfo_is_cleared_by_errors_too),
 		cmocka_unit_test(arguments_are_checked),
 		cmocka_unit_test(groups_select_children),
 		cmocka_unit_test(a_pidfd_selects_a_child),

@@ -113,12 +113,6 @@ static int show_zero(struct pnode *n, struct fs_ctx *c, struct seq *out)
 	return 0;
 }
 
-static int show_no_id(struct pnode *n, struct fs_ctx *c, struct seq *out)
-{
-	seq_puts(out, "4294967295");
-	return 0;
-}
-
 static int show_id_map(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
 	seq_puts(out, "         0          0 4294967295\n");
@@ -128,18 +122,6 @@ static int show_id_map(struct pnode *n, struct fs_ctx *c, struct seq *out)
 static int show_setgroups(struct pnode *n, struct fs_ctx *c, struct seq *out)
 {
 	seq_puts(out, "allow\n");
-	return 0;
-}
-
-static int show_timerslack(struct pnode *n, struct fs_ctx *c, struct seq *out)
-{
-	seq_printf(out, "%lu\n", task_node(n)->task->timer_slack);
-	return 0;
-}
-
-static int show_coredump_filter(struct pnode *n, struct fs_ctx *c, struct seq *out)
-{
-	seq_puts(out, "00000033\n");
 	return 0;
 }
 
@@ -210,18 +192,19 @@ SHOW(cgroup, 0444, show_cgroup);
 SHOW(children, 0444, show_children);
 SHOW(cmdline, 0444, show_cmdline);
 STORE(comm, 0644, show_comm, write_comm);
-SHOW(coredump_filter, 0644, show_coredump_filter);
+static const struct pnode_ops clear_refs_ops = { .mode = S_IFREG | 0200, .mortal = true, .write = write_clear_refs, TASK_NODE };
+STORE(coredump_filter, 0644, show_coredump_filter, write_coredump_filter);
 LINK(cwd, follow_cwd);
 SHOW_TRACER(environ, 0400, show_environ);
 LINK(exe, follow_exe);
 SHOW(id_map, 0644, show_id_map);
 SHOW(io, 0400, show_io);
 SHOW(limits, 0444, show_limits);
+STORE(loginuid, 0644, show_loginuid, write_loginuid);
 static const struct pnode_ops maps_ops = { .mode = S_IFREG | 0444, .show = show_maps, .ioctl = ioctl_maps, .may = task_node_may, TASK_NODE };
 SHOW(mountinfo, 0444, show_mountinfo);
 SHOW(mounts, 0444, show_mounts);
 SHOW(mountstats, 0400, show_mountstats);
-SHOW(no_id, 0444, show_no_id);
 STORE(oom_adj, 0644, show_oom_adj, write_oom_adj);
 SHOW(oom_score, 0444, show_oom_score);
 STORE(oom_score_adj, 0644, show_oom_score_adj, write_oom_score_adj);
@@ -229,6 +212,7 @@ SHOW(personality, 0400, show_personality);
 LINK(root, follow_root);
 SHOW(sched, 0644, show_sched);
 SHOW(schedstat, 0444, show_schedstat);
+SHOW(sessionid, 0444, show_sessionid);
 SHOW(setgroups, 0644, show_setgroups);
 SHOW_TRACER(smaps, 0444, show_smaps);
 SHOW_TRACER(smaps_rollup, 0444, show_smaps_rollup);
@@ -236,7 +220,7 @@ SHOW(stat, 0444, show_stat);
 SHOW(statm, 0444, show_statm);
 SHOW(status, 0444, show_status);
 SHOW(syscall, 0400, show_syscall);
-SHOW(timerslack, 0666, show_timerslack);
+STORE(timerslack, 0666, show_timerslack, write_timerslack);
 SHOW(zero, 0444, show_zero);
 static const struct pnode_ops task_dir_ops;
 
@@ -246,6 +230,7 @@ static const struct { const char *name; const struct pnode_ops *ops; enum where 
 	{ "auxv", &auxv_ops, BOTH },
 	{ "cgroup", &cgroup_ops, BOTH },
 	{ "children", &children_ops, THREAD },
+	{ "clear_refs", &clear_refs_ops, BOTH },
 	{ "cmdline", &cmdline_ops, BOTH },
 	{ "comm", &comm_ops, BOTH },
 	{ "coredump_filter", &coredump_filter_ops, PROCESS },
@@ -257,7 +242,7 @@ static const struct { const char *name; const struct pnode_ops *ops; enum where 
 	{ "gid_map", &id_map_ops, BOTH },
 	{ "io", &io_ops, BOTH },
 	{ "limits", &limits_ops, BOTH },
-	{ "loginuid", &no_id_ops, BOTH },
+	{ "loginuid", &loginuid_ops, BOTH },
 	{ "maps", &maps_ops, BOTH },
 	{ "mem", &mem_file_ops, BOTH },
 	{ "mountinfo", &mountinfo_ops, BOTH },
@@ -274,7 +259,7 @@ static const struct { const char *name; const struct pnode_ops *ops; enum where 
 	{ "root", &root_ops, BOTH },
 	{ "sched", &sched_ops, BOTH },
 	{ "schedstat", &schedstat_ops, BOTH },
-	{ "sessionid", &no_id_ops, BOTH },
+	{ "sessionid", &sessionid_ops, BOTH },
 	{ "setgroups", &setgroups_ops, BOTH },
 	{ "smaps", &smaps_ops, BOTH },
 	{ "smaps_rollup", &smaps_rollup_ops, PROCESS },

@@ -5,7 +5,7 @@
  *   root.c  /proc itself: machine-wide files, /proc/self, /proc/PID       sys.c  /proc/sys
  *   pid.c   /proc/PID and /proc/PID/task/TID: the table of their files    fd.c   fd/ and fdinfo/
  *   status.c  stat, statm, status, limits    maps.c mapquery.c pagemap.c  maps, smaps, smaps_rollup, pagemap    text.c  cmdline, environ, auxv...
- *   state.c  sched, syscall, children, oom_*    ns.c  ns/
+ *   state.c  sched, syscall, children, oom_*    settings.c  loginuid, timerslack_ns, coredump_filter, clear_refs    ns.c  ns/
  *   sysvipc.c /proc/sysvipc    sysfs.c /sys
  *
  * A node of a process holds a reference on its task; it shows -ESRCH once the task is gone.
@@ -60,6 +60,14 @@ int show_oom_score_adj(struct pnode *n, struct fs_ctx *c, struct seq *out);
 int show_oom_adj(struct pnode *n, struct fs_ctx *c, struct seq *out);
 ssize_t write_oom_score_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
 ssize_t write_oom_adj(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
+int show_loginuid(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_sessionid(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_timerslack(struct pnode *n, struct fs_ctx *c, struct seq *out);
+int show_coredump_filter(struct pnode *n, struct fs_ctx *c, struct seq *out);
+ssize_t write_loginuid(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
+ssize_t write_timerslack(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
+ssize_t write_coredump_filter(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
+ssize_t write_clear_refs(struct pnode *n, struct fs_ctx *c, const char *buf, size_t len, off_t pos);
 extern const struct pnode_ops fd_dir_ops, fdinfo_dir_ops, net_dir_ops, ns_dir_ops;
 extern const struct pnode_ops mem_file_ops, pagemap_file_ops;
 void map_name(const struct vma_info *v, char *name, size_t size); /* as maps shows it; empty: none */
