@@ -32,6 +32,14 @@ static bool same_owner(struct task *t, struct task *target)
 	return t == target || cred_capable(c, CAP_SYS_NICE) || (o && (c->euid == o->euid || c->euid == o->uid));
 }
 
+bool sched_may_handle(struct task *t, struct task *target)
+{
+	AUTO(cred) o = task_get_cred(target);
+	const struct cred *c = t->fsc.cred;
+
+	return t == target || cred_capable(c, CAP_SYS_NICE) || (o && !(o->cap_permitted & ~c->cap_permitted));
+}
+
 /* 0: it has none yet, or any more. The thread stays what it is as long as the lock is held: start.c. */
 static int host_tid_locked(struct task *t)
 {
@@ -98,7 +106,7 @@ long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set)
 	target = named(t, pid);
 	if (!target)
 		return -ESRCH;
-	if (!same_owner(t, target))
+	if (!same_owner(t, target) || !sched_may_handle(t, target))
 		return -EPERM;
 	CPU_AND(&both, set, &t->env->cpus);
 	if (!CPU_COUNT(&both))
@@ -171,7 +179,7 @@ long sched_setscheduler_call(struct task *t, pid_t pid, int policy, int priority
 	r = check_policy(plain, priority);
 	if (r < 0)
 		return r;
-	if (!same_owner(t, target) || (is_realtime(plain) && !may_realtime(t, target, priority)))
+	if (!same_owner(t, target) || (is_realtime(plain) && !may_realtime(t, target, priority)) || !sched_may_handle(t, target))
 		return -EPERM;
 	atomic_store(&target->host_tuned, true);
 	mutex_lock(&target->lock);
@@ -255,6 +263,8 @@ static long set_one(struct task *t, struct task *each, void *ctx)
 	if (nice < each->nice && !cred_capable(t->fsc.cred, CAP_SYS_NICE) &&
 	    (uint64_t)(20 - nice) > proc_rlimit(each->proc, RLIMIT_NICE))
 		return -EACCES;
+	if (!sched_may_handle(t, each))
+		return -EPERM;
 	atomic_store(&each->host_tuned, true);
 	mutex_lock(&each->lock);
 	tid = host_tid_locked(each);

@@ -378,6 +378,7 @@ long sched_setscheduler_call(struct task *t, pid_t pid, int policy, int priority
 long sched_getscheduler_call(struct task *t, pid_t pid, int *ret_priority); /* policy */
 /* Calls fn for each thread that getpriority(2)'s (which, who) means: the last error, or what it said. -ESRCH: none; -EINVAL. */
 long sched_for_each(struct task *t, int which, int who, long (*fn)(struct task *t, struct task *each, void *ctx), void *ctx);
+bool sched_may_handle(struct task *t, struct task *target); /* cap_safe_nice(): nobody handles what may do more than himself */
 void sched_set_ioprio(struct task *t, int ioprio);
 int sched_get_ioprio(struct task *t); /* IOPRIO_CLASS_NONE: never set */
 long sched_setnice(struct task *t, int which, int who, int nice);

@@ -315,7 +315,7 @@ static bool may_set(struct task *t, struct task *target)
 
 static long set_ioprio(struct task *t, struct task *each, void *ctx)
 {
-	if (!may_set(t, each))
+	if (!may_set(t, each) || !sched_may_handle(t, each))
 		return -EPERM;
 	sched_set_ioprio(each, *(int *)ctx);
 	return 0;

@@ -5,6 +5,7 @@
  */
 #include "tests/lib/child.h"
 #include "tests/lib/clock.h"
+#include "tests/lib/maps.h"
 
 #include <linux/ioprio.h>
 #include <linux/membarrier.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define NO_PID 0x3fffffff
+#define U 54321
 
 static void yield_succeeds(void **state)
 {
@@ -191,6 +193,46 @@ static void nice_values_are_set_and_clamped(void **state)
 	assert_int_equal(getpriority(PRIO_PROCESS, 0), 19);
 }
 
+/* It stays as privileged as it is permitted to be, though its real user is U: one of U does not handle it. */
+static int serve_user(void *arg)
+{
+	CHECK(setresuid(U, 0, 0) == 0);
+	for (;;)
+		pause();
+}
+
+static int handle_privileged(void *arg)
+{
+	pid_t pid = *(pid_t *)arg;
+	struct sched_param sp = { 0 };
+	cpu_set_t set;
+
+	CHECK(sched_getaffinity(pid, sizeof(set), &set) == 0 && setresuid(U, U, U) == 0);
+	CHECK(sched_setscheduler(pid, SCHED_OTHER, &sp) == -1 && errno == EPERM);
+	CHECK(sched_setaffinity(pid, sizeof(set), &set) == -1 && errno == EPERM);
+	CHECK(setpriority(PRIO_PROCESS, (id_t)pid, 5) == -1 && errno == EPERM);
+	CHECK(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 4)) == -1 && errno == EPERM);
+	return 0;
+}
+
+static void the_privileged_are_not_handled_by_others(void **state)
+{
+	char path[64], text[4096];
+	pid_t pid;
+	int i = 0;
+
+	if (geteuid() != 0)
+		skip();
+	pid = child_start(serve_user, NULL);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	do
+		sched_yield();
+	while (proc_read(path, text, sizeof(text)) > 0 && !strstr(text, "Uid:\t54321\t0") && ++i < 1000000);
+	IN_CHILD(handle_privileged, &pid);
+	kill(pid, SIGKILL);
+	assert_int_equal(child_status(pid), SIGKILL);
+}
+
 static void membarrier_registers_before_it_serves(void **state)
 {
 	long all = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
@@ -340,6 +382,7 @@ int main(void)
 		cmocka_unit_test(priority_ranges_are_linuxs),
 		cmocka_unit_test(policies_are_set_and_read_back),
 		cmocka_unit_test(scheduler_calls_check_their_arguments),
+		cmocka_unit_test(the_privileged_are_not_handled_by_others),
 		cmocka_unit_test(membarrier_registers_before_it_serves),
 		cmocka_unit_test(rseq_registers_or_is_not_there),
 		cmocka_unit_test(nice_values_are_set_and_clamped),
