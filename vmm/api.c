@@ -304,7 +304,7 @@ static int meet(struct vmrun *vm, const struct vmrun_options *o, int log_w, stru
 	lock = meeting_lock(&m);
 	if (lock < 0)
 		return fail(err, STATUS_VMRUN, "%s: %s", m.lock, strerror(-lock));
-	vm->hold_fd = meeting_connect(&m);
+	vm->hold_fd = meeting_connect(&m, -1);
 	if (vm->hold_fd >= 0)
 		return fail(err, STATUS_VMRUN, "an instance '%s' runs already", vm->name);
 	listen_fd = move_up(meeting_listen(&m));
@@ -312,7 +312,7 @@ static int meet(struct vmrun *vm, const struct vmrun_options *o, int log_w, stru
 		return fail(err, STATUS_VMRUN, "%s: cannot listen", m.sock);
 	if (spawn(vm, o, listen_fd, log_w, err) < 0)
 		return -1;
-	vm->hold_fd = meeting_connect(&m);
+	vm->hold_fd = meeting_connect(&m, -1);
 	return vm->hold_fd < 0 ? fail(err, STATUS_VMRUN, "%s: %s", m.sock, strerror(-vm->hold_fd)) : 0;
 }
 
@@ -593,7 +593,7 @@ static int request(struct vmrun *vm, const struct program_config *cfg, struct vm
 
 	if (meeting_of(vm->name, &m, text, sizeof(text)) < 0)
 		return fail(err, STATUS_VMRUN, "%s", text);
-	p->fd = meeting_connect(&m);
+	p->fd = meeting_connect(&m, -1);
 	if (p->fd < 0)
 		return fail(err, STATUS_VMRUN, "the instance is over");
 	r = client_request(p->fd, cfg, true, json_object());

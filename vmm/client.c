@@ -131,7 +131,7 @@ void client_hear(int fd, int wait_ms, struct client_event *ret)
 
 int client_ask(const struct meeting *m, json_t *what, int wait_ms, json_t **ret, char *text, unsigned long size)
 {
-	AUTO_FD fd = meeting_connect(m);
+	AUTO_FD fd = meeting_connect(m, wait_ms);
 	struct wire_message answer;
 	int r = fd;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* host syscalls: accept4 poll clone3 unlink flock exit_group */
+/* host syscalls: accept4 poll clone3 unlink flock exit_group eventfd2 */
 #include "vmm/control.h"
 
 #include <poll.h>
@@ -30,6 +30,7 @@
 #define STOP_MS 5000
 #define STOP_MAX_MS 600000
 #define STOP_STEP_MS 10
+#define FULL_US 20000       /* no descriptor for a caller: look again */
 
 struct server {
 	/* constant */
@@ -38,6 +39,7 @@ struct server {
 	const struct meeting *meeting;
 	struct stat sock;         /* our name, if it is still ours */
 	int listen_fd, idle_fd;
+	int spare_fd;             /* of the main thread: what a caller can still be taken with when programs have used up all; -1: gone */
 	json_t *options;
 	struct timespec started;
 
@@ -365,9 +367,26 @@ static int spawn(struct caller *c)
 	return -r;
 }
 
-static void take_caller(struct server *s)
+/* Programs may have used up our descriptors: whoever comes to end them is let in nevertheless. */
+static int accept_caller(struct server *s)
 {
 	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0 && errno == EMFILE && s->spare_fd >= 0) {
+		close(s->spare_fd);
+		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		s->spare_fd = -1;
+	} else if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+		usleep(FULL_US);
+	}
+	if (s->spare_fd < 0)
+		s->spare_fd = eventfd(0, EFD_CLOEXEC);
+	return fd;
+}
+
+static void take_caller(struct server *s)
+{
+	int fd = accept_caller(s);
 	struct caller *c;
 	bool full;
 	pid_t pid;
@@ -454,13 +473,13 @@ void control_serve(const struct instance_config *cfg, const char *name, const st
 	clock_gettime(CLOCK_MONOTONIC, &s.started);
 	mutex_init(&s.lock);
 	s.idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s.spare_fd = eventfd(0, EFD_CLOEXEC);
 	if (s.idle_fd < 0 || stat(m->sock, &s.sock) < 0)
 		snprintf(err.text, sizeof(err.text), "%s: %s", m->sock, strerror(errno));
-	else if (instance_new(cfg, &s.in, &err) == 0)
+	else if (instance_raise_limits(&err) == 0 && instance_new(cfg, &s.in, &err) == 0)
 		err.text[0] = '\0';
 	if (err.text[0])
 		refuse(m, listen_fd, &err);
-	instance_raise_limits();
 	snprintf(memory, sizeof(memory), "%llu", (unsigned long long)instance_memory(s.in));
 	json_object_set_new(options, "--memory", json_string(memory));
 	instance_set_idle(s.in, poke, &s);

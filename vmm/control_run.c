@@ -17,7 +17,7 @@
 #include "vmm/program.h"
 #include "vmm/wire.h"
 
-#define MAX_NUMBER 65536      /* of a descriptor */
+#define MAX_NUMBER (1 << 20)  /* of a descriptor: fs.nr_open as it comes */
 #define LOOK_AGAIN_MS 250
 
 struct run {

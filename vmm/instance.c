@@ -92,20 +92,32 @@ static int boot_tasks(struct instance *in, const struct instance_config *cfg, st
 }
 
 #define OPEN_FILES_MAX (1 << 20) /* what Linux lets anybody have: fs.nr_open as it comes */
+#define OPEN_FILES_MIN 64        /* an instance without a program has half of it */
 
-/* Programs and descriptors of the guest cost host descriptors. What programs are given must have been asked for before this. */
-void instance_raise_limits(void)
+/* With the privilege beyond the hard limit, so that a program that uses up its own finds that out, and not ours. */
+static void raise_limit(int which, rlim_t max)
 {
 	struct rlimit r;
 
-	/* With the privilege beyond the hard limit, so that a program that uses up its own finds that out, and not ours. */
-	if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){ OPEN_FILES_MAX, OPEN_FILES_MAX }) == 0)
-		return;
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == r.rlim_max)
+	if (setrlimit(which, &(struct rlimit){ max, max }) == 0 || getrlimit(which, &r) < 0 || r.rlim_cur == r.rlim_max)
 		return;
 	r.rlim_cur = r.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &r) < 0)
-		log_warn("the limit of open files stays low: %s", strerror(errno));
+	if (setrlimit(which, &r) < 0)
+		log_warn("limit %d stays low: %s", which, strerror(errno));
+}
+
+int instance_raise_limits(struct instance_error *err)
+{
+	static const int others[] = { RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NPROC };
+	struct rlimit r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		raise_limit(others[i], RLIM_INFINITY);
+	raise_limit(RLIMIT_NOFILE, OPEN_FILES_MAX);
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < OPEN_FILES_MIN)
+		return instance_fail(err, STATUS_VMRUN, "%llu open files are too few for an instance: permit %d (ulimit -n)",
+				     (unsigned long long)r.rlim_cur, OPEN_FILES_MIN);
+	return 0;
 }
 
 /* Threads come and go with the program's: heaps of their own would be made, and trimmed page by page, with each. */

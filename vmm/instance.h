@@ -46,8 +46,11 @@ int instance_fail(struct instance_error *err, int status, const char *fmt, ...) 
 int instance_new(const struct instance_config *cfg, struct instance **ret, struct instance_error *err);
 /* fn(arg) is called on the thread of whatever ended last, without locks, whenever no process is left. Before the first program. */
 void instance_set_idle(struct instance *in, void (*fn)(void *arg), void *arg);
-/* Our limit of open files becomes what is possible: programs of the guest cost host descriptors. */
-void instance_raise_limits(void);
+/*
+ * Our own limits become what is possible, before anything else: an instance serves more than the program that it was started for, and
+ * programs cost host descriptors. 0, or -1 with *err: there is no room for one.
+ */
+int instance_raise_limits(struct instance_error *err);
 /* Its limit in bytes. */
 uint64_t instance_memory(struct instance *in);
 /* --stats: to a descriptor. */

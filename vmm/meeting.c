@@ -130,18 +130,22 @@ bool meeting_peer_ok(int fd, pid_t *ret_pid)
 	return true;
 }
 
-int meeting_connect(const struct meeting *m)
+int meeting_connect(const struct meeting *m, int wait_ms)
 {
+	struct timeval wait = { wait_ms / 1000, wait_ms % 1000 * 1000 };
 	struct sockaddr_un a;
 	AUTO_FD fd = new_socket(m, &a);
 	long r = fd;
+
+	if (fd >= 0 && wait_ms >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 
 	if (fd >= 0)
 		do
 			r = HOST(connect(fd, (struct sockaddr *)&a, sizeof(a)));
 		while (r == -EINTR);
 	if (r < 0)
-		return (int)r;
+		return r == -EAGAIN ? -ETIMEDOUT : (int)r;
 	return meeting_peer_ok(fd, NULL) ? steal_fd(fd) : -EPERM;
 }
 

@@ -35,8 +35,11 @@ int meeting_lock(const struct meeting *m);
 void meeting_remove_lock(const struct meeting *m, int lock);
 /* Removes what ended instances left, but for the logs of the last MEETING_LOGS of them. Whoever locks a name at the time keeps it. */
 void meeting_tidy(void);
-/* A connection to the instance. -ECONNREFUSED, -ENOENT: there is none; -EPERM: somebody else's. */
-int meeting_connect(const struct meeting *m);
+/*
+ * A connection to the instance, of which its kernel keeps some in a queue until it takes them; wait_ms: for room there (-1: any time).
+ * -ECONNREFUSED, -ENOENT: there is none; -EPERM: somebody else's; -ETIMEDOUT.
+ */
+int meeting_connect(const struct meeting *m, int wait_ms);
 /* A listening socket; what is there is removed. Locked. -errno. */
 int meeting_listen(const struct meeting *m);
 /* The other end of a connection is of this user. *ret_pid may be NULL. */

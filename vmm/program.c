@@ -238,6 +238,8 @@ static int exec_along_path(struct task *t, const char *name, const char *path, c
 	char buf[4096];
 	int r = -ENOENT, denied = 0;
 
+	if (!*name)
+		return -ENOENT;
 	if (strchr(name, '/'))
 		return exec_one(t, name, a);
 	for (const char *p = path && *path ? path : "/usr/local/bin:/bin:/usr/bin"; p;) {
@@ -316,7 +318,7 @@ static int build(struct program *p, const struct program_config *cfg, struct ins
 {
 	AUTO(fdtab) fds = fdtab_new();
 	struct cred *cred = cfg->has_user ? cred_of_user(cfg->uid, cfg->gid) : cred_from_host();
-	struct first_facts facts = { .cred = cred, .fds = fds, .umask = cfg->umask, .like = cfg->like, .has_shell = cfg->has_shell,
+	struct first_facts facts = { .cred = cred, .fds = fds, .umask = cfg->umask, .like = cfg->like, .limits = cfg->limits, .has_shell = cfg->has_shell,
 				     .leads_session = cfg->leads_session, .leads_group = cfg->leads_group,
 				     .ignored = cfg->ignored, .blocked = cfg->blocked, .program = p };
 	int r;

@@ -12,6 +12,7 @@
 #include "vmm/instance.h"
 
 struct console;
+struct rlimit64;
 struct proc;
 struct program;
 
@@ -24,6 +25,7 @@ struct program_config {
 	bool has_user;            /* run as: */
 	uint32_t uid, gid;        /* instead of the caller, without further groups */
 	pid_t like;               /* the host's process whose limits, niceness and affinity it gets; 0: our own */
+	const struct rlimit64 *limits; /* all of them; NULL: those of like */
 	int console;              /* the terminal that the program shall run on, as it is now; -1: none */
 	bool controlled;          /* it is the caller's controlling terminal, not just any */
 	bool has_shell;           /* somebody would continue the caller if it stopped: the program may be stopped */

@@ -12,12 +12,14 @@
 
 #include "emul/base/auto.h"
 #include "emul/base/err.h"
+#include "emul/base/types.h"
 
 struct header {
 	uint32_t magic;
 	uint32_t json_len, blob_len;
 	uint32_t nfds;
 };
+#define FDS_AT_ONCE (WIRE_MAX_FDS / sizeof(struct header)) /* SCM_MAX_FD */
 #define MAGIC 0x6e727631u /* "1vrn": other versions of the framing have another */
 
 static int64_t now_ms(void)
@@ -50,7 +52,7 @@ static int wait_for(int fd, short events, int64_t until)
 
 static ssize_t send_some(int fd, struct iovec *iov, unsigned niov, const int *fds, unsigned nfds)
 {
-	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int) * WIRE_MAX_FDS)]; } u = { 0 };
+	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int) * FDS_AT_ONCE)]; } u = { 0 };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = niov };
 
 	if (nfds) {
@@ -67,13 +69,15 @@ static ssize_t send_some(int fd, struct iovec *iov, unsigned niov, const int *fd
 	return HOST(sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
-/* Descriptors go with the first byte. */
+/* Descriptors go with the first byte, or as many as there must be. */
 static int send_all(int fd, struct iovec *iov, unsigned niov, const int *fds, unsigned nfds)
 {
 	int64_t until = now_ms() + WIRE_WAIT_MS;
 
 	while (niov) {
-		ssize_t n = send_some(fd, iov, niov, fds, nfds);
+		unsigned now = MIN(nfds, FDS_AT_ONCE);
+		struct iovec byte = { iov->iov_base, 1 };
+		ssize_t n = now < nfds ? send_some(fd, &byte, 1, fds, now) : send_some(fd, iov, niov, fds, now);
 
 		if (n == -EINTR)
 			continue;
@@ -85,7 +89,8 @@ static int send_all(int fd, struct iovec *iov, unsigned niov, const int *fds, un
 		}
 		if (n < 0)
 			return (int)n;
-		nfds = 0;
+		fds += now;
+		nfds -= now;
 		for (; niov && (size_t)n >= iov->iov_len; iov++, niov--)
 			n -= (ssize_t)iov->iov_len;
 		if (niov) {
@@ -133,7 +138,7 @@ static void take_fds(struct msghdr *msg, struct wire_message *m)
 
 static int recv_all(int fd, void *buf, size_t len, int64_t until, struct wire_message *m)
 {
-	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int) * WIRE_MAX_FDS)]; } u;
+	union { struct cmsghdr align; char buf[CMSG_SPACE(sizeof(int) * FDS_AT_ONCE)]; } u;
 
 	while (len) {
 		struct iovec iov = { buf, len };

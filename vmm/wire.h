@@ -12,10 +12,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_MAX_JSON ((size_t)4 << 20)  /* answers: the table of processes */
 #define WIRE_MAX_BLOB ((size_t)8 << 20)  /* Linux takes 6 MiB of arguments and environment */
-#define WIRE_MAX_FDS 253                 /* SCM_MAX_FD */
+#define WIRE_MAX_FDS (16 * 253)          /* SCM_MAX_FD with each byte of the header */
 #define WIRE_WAIT_MS 10000               /* for the rest of a message, and for room to send one */
 
 struct wire_message {

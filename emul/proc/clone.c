@@ -452,12 +452,14 @@ long task_clone(struct task *t, const struct clone_request *rq)
 
 /* --- the first one ---------------------------------------------------------------------------------------------------- */
 
-static void inherit_from_host(struct task *t, pid_t like)
+static void inherit_from_host(struct task *t, pid_t like, const struct rlimit64 *limits)
 {
 	struct proc *p = t->proc;
 
 	for (int i = 0; i < NR_RLIMITS; i++)
-		if (prlimit64(like, i, NULL, &p->limits[i]) < 0)
+		if (limits)
+			p->limits[i] = limits[i];
+		else if (prlimit64(like, i, NULL, &p->limits[i]) < 0)
 			p->limits[i] = (struct rlimit64){ RLIM64_INFINITY, RLIM64_INFINITY };
 	t->nice = getpriority(PRIO_PROCESS, (id_t)like);
 	if (sched_getaffinity(like, sizeof(t->affinity), &t->affinity) < 0)
@@ -482,7 +484,7 @@ static int fill_first(struct task *t, const struct first_facts *facts)
 			p->sighand->action[sig].handler = HANDLER_IGN;
 	t->blocked = facts->blocked & ~SIGMASK_KILL_STOP; /* nobody else sees it yet */
 	fs_set_home(t->fsc.fs, facts->home);
-	inherit_from_host(t, facts->like);
+	inherit_from_host(t, facts->like, facts->limits);
 	task_set_comm(t, "init");
 	return 0;
 }

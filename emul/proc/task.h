@@ -293,6 +293,7 @@ struct first_facts {
 	struct fdtab *fds;
 	mode_t umask;
 	pid_t like;                     /* the host's process whose limits, niceness and affinity it gets; 0: our own */
+	const struct rlimit64 *limits;  /* all of them; NULL: those of like */
 	bool has_shell;
 	bool leads_session, leads_group; /* the latter is implied by the former */
 	sigmask_t ignored, blocked;     /* signals, as execve keeps them */

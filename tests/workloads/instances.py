@@ -70,6 +70,8 @@ class Terminal:
     def __init__(self, argv, rows=24, cols=80):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            for sig in (signal.SIGINT, signal.SIGQUIT):  # whatever our caller ignores
+                signal.signal(sig, signal.SIG_DFL)
             os.execv(argv[0], argv)
         self.resize(rows, cols)
         self.seen = b""

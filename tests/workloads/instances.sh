@@ -113,12 +113,48 @@ signals() {
 	local s got
 	for s in TERM INT HUP USR1 QUIT; do
 		rm -f "$scratch/ready"
-		(cd "$scratch" && exec "$VMRUN" --name j sh -c "trap 'echo got $s; exit 9' $s; touch ready; while :; do sleep 0.1; done") > "$scratch/sig" & local client=$!
+		(cd "$scratch" && exec env --default-signal=INT,QUIT "$VMRUN" --name j sh -c "trap 'echo got $s; exit 9' $s; touch ready; while :; do sleep 0.1; done") > "$scratch/sig" & local client=$!
 		for _ in $(seq 600); do [ -e "$scratch/ready" ] && break; sleep 0.1; done
 		kill -$s $client; wait $client; got=$?
 		is "$(cat "$scratch/sig") $got" "got $s 9" || return 1
 	done
 	gone j
+}
+
+inherited() { # ignored and blocked signals, descriptors beyond what one message takes; not the limits of whoever came first
+	local how
+	for how in "--new" "--name t"; do
+		timeout -k 5 180 env --ignore-signal=HUP,PIPE,USR2 --block-signal=USR1,RTMIN "$VMRUN" $how grep -E 'Sig(Blk|Ign)' /proc/self/status > "$scratch/mine" || return 1
+		is "$(tr -d '\n\t' < "$scratch/mine")" "SigBlk:0000000200000200SigIgn:0000000000001801" || return 1
+		python3 - "$scratch/mine" "$VMRUN" $how <<- 'EOF' || return 1
+			import os, resource, subprocess, sys
+			resource.setrlimit(resource.RLIMIT_NOFILE, (2000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+			fds = [os.open("/dev/null", os.O_RDONLY) for i in range(700)]
+			r = subprocess.run([*sys.argv[2:], "python3", "-c", "import os; print(len(os.listdir('/proc/self/fd')))"], stdout=subprocess.PIPE, pass_fds=fds, timeout=180)
+			assert r.returncode == 0 and int(r.stdout) == 704, r
+		EOF
+	done
+	# a message that the instance is gone goes to nobody, and not into its socket
+	(run t no-such-program 0<&- 1>&- 2>&-); is $? 127 && gone t || return 1
+	(set -o pipefail; ulimit -S -n 40; ulimit -S -t 1; ulimit -S -v 600000; ulimit -S -f 1; run t sh -c 'ulimit -n; sleep 1000 > /dev/null 2>&1 &' | cat > "$scratch/mine") && is "$(cat "$scratch/mine")" 40 || return 1
+	(cd "$scratch" && run t sh -c 'head -c 100000 /dev/zero > written && ulimit -f') > "$scratch/mine" || return 1
+	is "$(stat -c %s "$scratch/written") $(cat "$scratch/mine")" "100000 $(ulimit -f)" || return 1
+	run t python3 -c 'import time
+while time.process_time() < 1.5: pass' && ctl t stop && gone t
+}
+
+hung() { # an instance that does not answer keeps nobody from the others, nor from going away
+	local pid client
+	run u sh -c 'sleep 1000 > /dev/null 2>&1 &' && run v sh -c 'sleep 1000 > /dev/null 2>&1 &' && pid=$(instance_pid u) && kill -STOP "$pid" || return 1
+	timeout 180 "$VMCTL" list > "$scratch/list"; timeout 180 "$VMCTL" --json list > "$scratch/json"
+	env --default-signal=INT "$VMRUN" --name u true & client=$!
+	until [ "$(cat /proc/$client/comm)" = vmrun ]; do sleep 0.05; done
+	kill -INT $client; wait $client; is $? 130; client=$?
+	kill -CONT "$pid"
+	is $client 0 && grep -q '^u  *does not answer' "$scratch/list" && grep -q '^v  *[0-9]' "$scratch/list" || { cat "$scratch/list"; return 1; }
+	python3 -c 'import json, sys; l = {i["name"]: i for i in json.load(open(sys.argv[1]))}; assert "error" in l["u"] and l["v"]["processes"] == 1' "$scratch/json" || return 1
+	"$VMCTL" list > /dev/full 2> /dev/null; is $? 1 || return 1
+	is "$(run u echo back)" back && ctl u stop && ctl v stop && gone u && gone v
 }
 
 contradictions() {
@@ -204,7 +240,7 @@ unsafe_directory() {
 }
 
 for c in status_comes_back joins daemon_outlives each_has_its_own pipes ten_at_once one_after_the_other killed_instance killed_client signals \
-	contradictions control directories_go_with_their_programs everything_in_json leftovers garbage terminal unsafe_directory; do
+	contradictions control directories_go_with_their_programs everything_in_json leftovers garbage terminal unsafe_directory inherited hung; do
 	[ $# = 0 ] || [[ " $* " == *" $c "* ]] || continue
 	holds "$c" "$c"
 done

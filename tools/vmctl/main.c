@@ -16,6 +16,7 @@
 #include "vmm/meeting.h"
 
 #define ANSWER_MS 20000 /* stop takes a while */
+#define LIST_MS 3000    /* one that is stuck does not keep us from the others */
 #define TOP_S 2
 
 struct arguments {
@@ -30,29 +31,39 @@ int complain(const char *text)
 	return 1;
 }
 
-/* --- asking ----------------------------------------------------------------------------------------------------- */
-
-/* Consumes what. The answer, to be json_decref'ed; NULL: err. */
-static json_t *ask_at(const struct meeting *m, const char *name, json_t *what, char *err, size_t size)
+/* What a command printed has arrived, else it failed. */
+static int written(int status)
 {
-	json_t *r = NULL;
-	int e = client_ask(m, what, ANSWER_MS, &r, err, size);
-
-	if (e == -ECONNREFUSED || e == -ENOENT || e == -EPIPE) /* the last: it was just ending when we came */
-		snprintf(err, size, "no instance '%s' runs", name);
-	else if (e < 0)
-		snprintf(err, size, "instance '%s': %s", name, strerror(-e));
-	return r;
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	return status ? status : complain("what it says cannot be written");
 }
 
+/* --- asking ----------------------------------------------------------------------------------------------------- */
+
+static bool is_nobody(int e)
+{
+	return e == -ECONNREFUSED || e == -ENOENT || e == -EPIPE; /* the last: it was just ending when we came */
+}
+
+/* Consumes what. The answer, to be json_decref'ed; NULL: a line has been printed. */
 static json_t *ask(const char *name, json_t *what)
 {
 	struct meeting m;
 	char err[512];
 	json_t *r = NULL;
+	int e = 1;
 
 	if (meeting_of(name, &m, err, sizeof(err)) == 0)
-		r = ask_at(&m, name, what, err, sizeof(err));
+		e = client_ask(&m, what, ANSWER_MS, &r, err, sizeof(err));
+	else
+		json_decref(what);
+	if (is_nobody(e))
+		snprintf(err, sizeof(err), "no instance '%s' runs", name);
+	else if (e == -ETIMEDOUT)
+		snprintf(err, sizeof(err), "instance '%s' does not answer: is it stopped? kill its process, vmrun-instance, if need be", name);
+	else if (e < 0)
+		snprintf(err, sizeof(err), "instance '%s': %s", name, strerror(-e));
 	if (!r)
 		complain(err);
 	return r;
@@ -82,7 +93,18 @@ static bool instance_name_of(const char *file, char *ret, size_t size)
 	return meeting_name_ok(ret);
 }
 
-/* One that does not answer any more was killed: its name is free. */
+/* NULL: there is none any more. One that does not answer is there nevertheless. */
+static json_t *look_at(const struct meeting *m, const char *name)
+{
+	json_t *r = NULL;
+	char err[512];
+	int e = client_ask(m, request("stats"), LIST_MS, &r, err, sizeof(err));
+
+	if (!e || is_nobody(e))
+		return r;
+	return json_pack("{s:s, s:s}", "name", name, "error", e == -ETIMEDOUT ? "does not answer" : e < 0 ? strerror(-e) : err);
+}
+
 static json_t *all_instances(const char *dir)
 {
 	char name[MEETING_NAME_MAX + 1], err[512];
@@ -96,7 +118,7 @@ static json_t *all_instances(const char *dir)
 
 		if (!instance_name_of(e->d_name, name, sizeof(name)) || meeting_of(name, &m, err, sizeof(err)) < 0)
 			continue;
-		one = ask_at(&m, name, request("stats"), err, sizeof(err));
+		one = look_at(&m, name);
 		if (one)
 			json_array_append_new(list, one);
 	}
@@ -183,7 +205,7 @@ static int do_top(const struct arguments *a)
 			print_look(stats, ps);
 		else
 			show_look(before, stats, ps);
-		if (fflush(stdout) == EOF)
+		if (written(0))
 			return 1;
 		json_decref(ps);
 		json_decref(before);
@@ -201,6 +223,8 @@ static int signal_number(const char *text)
 		return n >= 0 && n <= 64 ? (int)n : -1;
 	if (!strncmp(text, "SIG", 3))
 		text += 3;
+	if (!strcmp(text, "RTMIN") || !strcmp(text, "RTMAX"))
+		return text[3] == 'I' ? 34 : 64 /* as kill(1) has them */;
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sigabbrev_np(sig) && !strcmp(sigabbrev_np(sig), text))
 			return sig;
@@ -333,11 +357,11 @@ static int take_option(struct arguments *a, int argc, char **argv, int *i)
 
 	if (is(arg, "-h", "--help")) {
 		help();
-		return -1;
+		return written(0) ? 1 : -1;
 	}
 	if (!strcmp(arg, "--version")) {
 		puts("vmctl " VMRUN_VERSION);
-		return -1;
+		return written(0) ? 1 : -1;
 	}
 	if (is(arg, "-f", "--full"))
 		a->full = true;
@@ -374,6 +398,6 @@ int main(int argc, char **argv)
 		return complain("--name: give up to 48 letters, digits, '.', '_' or '-'");
 	for (size_t i = 0; a.nwords && i < NCOMMANDS; i++)
 		if (!strcmp(a.word[0], commands[i].name))
-			return a.nwords == 1 || commands[i].run == do_kill ? commands[i].run(&a) : complain("too many arguments: see vmctl --help");
+			return a.nwords == 1 || commands[i].run == do_kill ? written(commands[i].run(&a)) : complain("too many arguments: see vmctl --help");
 	return complain(a.nwords ? "unknown command: see vmctl --help" : "no command: see vmctl --help");
 }

@@ -45,12 +45,22 @@ static const char *time_text(long long s, char buf[24])
 void table_instances(const json_t *list)
 {
 	char used[16], total[16], age[24];
+	int width = 20;
 
-	printf("%-20s %8s %8s %10s %8s %8s\n", "NAME", "PID", "AGE", "PROCESSES", "MEMORY", "OF");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		int n = (int)strlen(text(json_array_get(list, i), "name"));
+
+		width = n > width ? n : width;
+	}
+	printf("%-*s %8s %8s %10s %8s %8s\n", width, "NAME", "PID", "AGE", "PROCESSES", "MEMORY", "OF");
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *o = json_array_get(list, i), *m = json_object_get(o, "memory");
 
-		printf("%-20s %8lld %8s %10lld %8s %8s\n", text(o, "name"), number(o, "pid"), time_text(number(o, "age_ms") / 1000, age),
+		if (json_object_get(o, "error")) {
+			printf("%-*s %s\n", width, text(o, "name"), text(o, "error"));
+			continue;
+		}
+		printf("%-*s %8lld %8s %10lld %8s %8s\n", width, text(o, "name"), number(o, "pid"), time_text(number(o, "age_ms") / 1000, age),
 		       number(o, "processes"), size_text(number(m, "total") - number(m, "free"), used), size_text(number(m, "total"), total));
 	}
 }

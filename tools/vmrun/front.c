@@ -154,7 +154,6 @@ static void die_by(int sig)
 	sigset_t set;
 
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-	signal(sig, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	raise(sig);
@@ -166,6 +165,7 @@ int end_like(int status)
 {
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
+	signal(WTERMSIG(status), SIG_DFL);
 	die_by(WTERMSIG(status));
 	return 128 + WTERMSIG(status);
 }
@@ -175,5 +175,5 @@ void die_of_signal(int sigfd)
 	struct signalfd_siginfo si;
 
 	while (read(sigfd, &si, sizeof(si)) == sizeof(si))
-		die_by((int)si.ssi_signo); /* returns if that signal does not kill */
+		die_by((int)si.ssi_signo); /* returns if that signal does not kill, or our caller ignores it */
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,10 +174,16 @@ static enum outcome await_start(int fd, int sigfd, struct instance_error *err)
 
 static enum outcome try(struct options *o, int sigfd, int *ret_fd, struct instance_error *err)
 {
-	bool started;
-	int fd = join_instance(o, &started, err->text, sizeof(err->text)), r;
+	sigset_t none, taken;
 	enum outcome out;
+	bool started;
+	int fd, r;
 
+	/* Somebody may keep us waiting: a signal that ends us does so at once. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, &taken);
+	fd = join_instance(o, &started, err->text, sizeof(err->text));
+	sigprocmask(SIG_SETMASK, &taken, NULL);
 	if (fd < 0)
 		return REFUSED;
 	if (log_verbose)
@@ -205,7 +212,7 @@ int joined_run(struct options *o, int sigfd)
 	int status;
 
 	if (collect_descriptors(&own) < 0) {
-		snprintf(err.text, sizeof(err.text), "cannot hand on open descriptors: %s", strerror(errno));
+		snprintf(err.text, sizeof(err.text), "cannot hand on open descriptors: %s (at most %d)", strerror(errno), WIRE_MAX_FDS - 1);
 		return complain(STATUS_VMRUN, err.text);
 	}
 	o->program.fds = o->program.numbers = own.fds;

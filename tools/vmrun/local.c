@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* --new: the instance is this process. */
+#include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "emul/base/types.h"
 #include "emul/base/log.h"
 #include "tools/vmrun/front.h"
 #include "tools/vmrun/terminal.h"
@@ -64,18 +66,22 @@ int local_run(struct options *o, int sigfd)
 	static const struct front_ops ops = { news, hand_signal, enter, leave, resize, reading };
 	struct instance_error err = { .status = STATUS_VMRUN };
 	struct local l = { .front = { .ops = &ops, .has_shell = o->program.has_shell } };
+	struct rlimit64 limits[RLIM_NLIMITS];
 	struct console *con;
 	struct instance *in;
 	int status;
 
 	o->cfg.host_cwd = o->program.host_cwd;
-	if (instance_new(&o->cfg, &in, &err) < 0)
+	for (int i = 0; i < (int)ARRAY_SIZE(limits); i++)
+		if (prlimit64(0, i, NULL, &limits[i]) < 0)
+			limits[i] = (struct rlimit64){ RLIM64_INFINITY, RLIM64_INFINITY };
+	o->program.limits = limits;
+	if (instance_raise_limits(&err) < 0 || instance_new(&o->cfg, &in, &err) < 0)
 		return complain(err.status, err.text);
 	if (log_verbose)
 		log_write("note", "running on %s", instance_platform_name(in));
 	if (program_new(in, &o->program, &l.program, &err) < 0)
 		return complain(err.status, err.text);
-	instance_raise_limits();
 	con = program_console(l.program);
 	l.front.has_terminal = con;
 	l.front.stdin_is_it = con && console_is(con, 0);

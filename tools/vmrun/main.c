@@ -64,6 +64,14 @@ static char **build_environment(const struct options *o)
 	return env;
 }
 
+/* What the caller has closed stays closed for the program; but nothing of ours may come to be where messages are written. */
+static void fill_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+			return;
+}
+
 static void note_signals(struct options *o)
 {
 	struct sigaction sa;
@@ -127,6 +135,7 @@ int main(int argc, char **argv)
 	static struct options o;
 	char err[512];
 
+	fill_standard_descriptors();
 	if (options_parse(argc, argv, &o, err, sizeof(err)) < 0)
 		return complain(STATUS_VMRUN, err);
 	if (o.show_help || o.show_version || o.show_syscalls) {
@@ -136,7 +145,7 @@ int main(int argc, char **argv)
 			puts("vmrun " VMRUN_VERSION);
 		else
 			print_syscalls();
-		return 0;
+		return fflush(stdout) || ferror(stdout) ? complain(STATUS_VMRUN, "what it says cannot be written") : 0;
 	}
 	log_verbose = o.verbose;
 	log_set_fd(fcntl(2, F_DUPFD_CLOEXEC, 100));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The values of --net and --publish. */
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,16 @@
 
 int network_parse(const char *text, struct net_config *ret, char *err, unsigned long err_size)
 {
+	ret->tap = NULL; /* the last one counts */
 	if (!strcmp(text, "user")) {
 		ret->mode = NET_USER;
 	} else if (!strcmp(text, "loopback")) {
 		ret->mode = NET_LOOPBACK;
 	} else if (!strcmp(text, "tap")) {
 		ret->mode = NET_TAP;
+	} else if (!strncmp(text, "tap=", 4) && strlen(text + 4) >= IFNAMSIZ) {
+		snprintf(err, err_size, "--net '%s': names of interfaces have at most %d characters", text, IFNAMSIZ - 1);
+		return -1;
 	} else if (!strncmp(text, "tap=", 4) && text[4]) {
 		ret->mode = NET_TAP;
 		ret->tap = text + 4;
@@ -39,7 +44,7 @@ static int parse_port(const char *text, uint16_t *ret)
 
 int publish_parse(const char *text, struct net_publish *ret, char *err, unsigned long err_size)
 {
-	char buf[64], *part[3], *slash, *save = NULL;
+	char buf[64], *part[3], *slash, *rest = buf;
 	struct in_addr host = { 0 };
 	unsigned n = 0;
 
@@ -54,9 +59,9 @@ int publish_parse(const char *text, struct net_publish *ret, char *err, unsigned
 		if (!ret->udp && strcmp(slash + 1, "tcp"))
 			goto bad;
 	}
-	for (char *p = strtok_r(buf, ":", &save); p && n < 3; p = strtok_r(NULL, ":", &save))
-		part[n++] = p;
-	if (n < 2 || (n == 3 && inet_pton(AF_INET, part[0], &host) != 1) || parse_port(part[n - 2], &ret->host_port) < 0 ||
+	while (rest && n < 3)
+		part[n++] = strsep(&rest, ":");
+	if (n < 2 || rest || (n == 3 && inet_pton(AF_INET, part[0], &host) != 1) || parse_port(part[n - 2], &ret->host_port) < 0 ||
 	    parse_port(part[n - 1], &ret->guest_port) < 0)
 		goto bad;
 	ret->host_addr = ntohl(host.s_addr);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,7 +107,11 @@ int serve_instance(const struct options *o)
 {
 	static struct meeting m;
 	struct instance_error err;
+	socklen_t len = sizeof(int);
+	int listens = 0;
 
+	if (getsockopt(o->serve_fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens)
+		return complain(STATUS_VMRUN, "--serve: no socket listens at that descriptor: it is for libvmrun");
 	if (meeting_of(options_name(o), &m, err.text, sizeof(err.text)) < 0)
 		return complain(STATUS_VMRUN, err.text);
 	become_instance(o, &m, o->serve_fd, o->serve_log);
@@ -141,18 +146,18 @@ int join_instance(const struct options *o, bool *ret_started, char *err, unsigne
 	*ret_started = false;
 	if (meeting_of(options_name(o), &m, err, err_size) < 0)
 		return -1;
-	fd = meeting_connect(&m);
+	fd = meeting_connect(&m, -1);
 	if (fd >= 0)
 		return fd;
 	lock = meeting_lock(&m);
 	r = lock;
 	if (lock >= 0) {
-		fd = meeting_connect(&m); /* somebody was quicker */
+		fd = meeting_connect(&m, -1); /* somebody was quicker */
 		r = fd == -ECONNREFUSED || fd == -ENOENT ? start(o, &m, lock) : 0;
 		if (fd == -ECONNREFUSED || fd == -ENOENT) {
 			*ret_started = r == 0;
 			meeting_tidy();
-			fd = r < 0 ? r : meeting_connect(&m);
+			fd = r < 0 ? r : meeting_connect(&m, -1);
 		}
 		close(lock);
 	}
