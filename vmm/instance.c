@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -69,6 +71,29 @@ static int boot_machine(struct instance *in, const struct instance_config *cfg, 
 	if (!env->vfs)
 		return instance_fail(err, STATUS_VMRUN, "out of memory");
 	return 0;
+}
+
+/* Ports are published when a program first uses the network: that they cannot be had is better said now. */
+static int check_published(const struct net_config *net, struct instance_error *err)
+{
+	int fds[64], r = 0;
+	unsigned n = 0;
+
+	for (; r == 0 && n < net->npublish && n < ARRAY_SIZE(fds); n++) {
+		const struct net_publish *p = &net->publish[n];
+		struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(p->host_port), .sin_addr.s_addr = htonl(p->host_addr) };
+		int one = 1;
+
+		fds[n] = socket(AF_INET, (p->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+		if (!p->udp)
+			setsockopt(fds[n], SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* libslirp does; for datagrams it would let two in */
+		if (fds[n] < 0 || bind(fds[n], (struct sockaddr *)&a, sizeof(a)) < 0 || (!p->udp && listen(fds[n], 1) < 0))
+			r = instance_fail(err, STATUS_VMRUN, "--publish: port %u cannot be had: %s: give another", p->host_port, strerror(errno));
+	}
+	while (n-- > 0)
+		if (fds[n] >= 0)
+			close(fds[n]);
+	return r;
 }
 
 static int boot_tasks(struct instance *in, const struct instance_config *cfg, struct instance_error *err)
@@ -137,7 +162,7 @@ int instance_new(const struct instance_config *cfg, struct instance **ret, struc
 	in->cfg = cfg;
 	mutex_init(&in->mounts.lock);
 	list_init(&in->mounts.shown);
-	if (boot_machine(in, cfg, err) < 0 || mounts_setup(in, err) < 0 || boot_tasks(in, cfg, err) < 0)
+	if (check_published(&cfg->net, err) < 0 || boot_machine(in, cfg, err) < 0 || mounts_setup(in, err) < 0 || boot_tasks(in, cfg, err) < 0)
 		return -1;
 	*ret = in;
 	return 0;

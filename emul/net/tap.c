@@ -208,6 +208,8 @@ static int open_device(struct ifreq *rq, char *why, size_t size)
 	else if (r == -EPERM)
 		snprintf(why, size, "no permission to make %s: CAP_NET_ADMIN, or a device made for you (ip tuntap add %s mode tap user NAME)",
 			 rq->ifr_name, rq->ifr_name);
+	else if (r == -EINVAL)
+		snprintf(why, size, "%s is no tap device, nor a name for one: make one (ip tuntap add NAME mode tap), or give another", rq->ifr_name);
 	else
 		snprintf(why, size, "%s: %s", rq->ifr_name, strerror(-r));
 	close(fd);

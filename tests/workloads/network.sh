@@ -36,6 +36,13 @@ if command -v tcpdump > /dev/null && command -v ping > /dev/null; then
 	cd - > /dev/null
 fi
 holds wrong-kind sh -c "'$VMRUN' --net bridge true 2>&1 | grep -q 'give tap, tap=NAME, user or loopback'"
+holds busy-port timeout 180 $PY -c '
+import socket, subprocess, sys
+for kind, how in ((socket.SOCK_STREAM, ""), (socket.SOCK_DGRAM, "/udp")):
+    s = socket.socket(type=kind); s.bind(("127.0.0.1", 0)); port = s.getsockname()[1]
+    if not how: s.listen()
+    r = subprocess.run([sys.argv[1], "--new", "--publish", f"127.0.0.1:{port}:80{how}", "true"], stderr=subprocess.PIPE, text=True)
+    assert r.returncode == 125 and f"port {port} cannot be had" in r.stderr and r.stderr.count("\n") == 1, r' "$VMRUN"
 holds wrong-port sh -c "'$VMRUN' --publish 70000:1 true 2>&1 | grep -q publish"
 
 if [ "$(id -u)" = 0 ] && [ -e /dev/net/tun ]; then
