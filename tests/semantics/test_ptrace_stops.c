@@ -354,6 +354,19 @@ static void waitid_tells_of_stops(void **state)
 	end_child(pid);
 }
 
+/* Who waits for stops alone is woken by the end. */
+static void waitid_for_stops_ends_with_the_child(void **state)
+{
+	pid_t pid = traced_child(do_nothing);
+	siginfo_t info;
+
+	TRACE_OK(PTRACE_CONT, pid, 0, 0);
+	alarm(60);
+	ASSERT_ERR(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT), ECHILD);
+	alarm(0);
+	WAIT_FOR(pid, EXITED(7));
+}
+
 static void sigchld_comes_with_each_stop(void **state)
 {
 	struct timespec soon = { 10, 0 };
@@ -483,6 +496,7 @@ int main(void)
 		cmocka_unit_test(sysemu_leaves_the_call_to_the_tracer),
 		cmocka_unit_test(a_stop_signal_stops_the_group),
 		cmocka_unit_test(waitid_tells_of_stops),
+		cmocka_unit_test(waitid_for_stops_ends_with_the_child),
 		cmocka_unit_test(sigchld_comes_with_each_stop),
 		cmocka_unit_test(an_interrupted_call_shows_restart_and_goes_on),
 		cmocka_unit_test(a_call_is_not_restarted_if_the_tracer_says_so),

@@ -173,6 +173,25 @@ static void a_line_has_at_most_4095_bytes_and_its_end(void **state)
 	pty_close(&p);
 }
 
+static void the_end_of_the_longest_line_is_counted(void **state)
+{
+	static char got[8192];
+	struct pair p;
+
+	pty_open(&p);
+	pty_mode(p.s, &(struct pty_mode){ .l_off = ECHO });
+	memset(got, 'x', 4095);
+	for (size_t i = 0; i < 4095; i += 1365)
+		pty_put(p.m, got + i, 1365);
+	PTY_SILENT(p.s);
+	pty_type(&p, "\004");
+	assert_true(pty_ready(p.s, POLLIN, PTY_LIMIT_MS) & POLLIN);
+	assert_int_equal(pty_count(p.s, FIONREAD), 4096);
+	assert_int_equal(read(p.s, got, sizeof(got)), 4095);
+	assert_int_equal(pty_count(p.s, FIONREAD), 0);
+	pty_close(&p);
+}
+
 static void a_raw_terminal_keeps_everything(void **state)
 {
 	static char got[20000];
@@ -579,6 +598,7 @@ int main(void)
 		cmocka_unit_test(an_end_of_file_goes_with_a_full_read),
 		cmocka_unit_test(a_part_of_a_line_cannot_be_read),
 		cmocka_unit_test(a_line_has_at_most_4095_bytes_and_its_end),
+		cmocka_unit_test(the_end_of_the_longest_line_is_counted),
 		cmocka_unit_test(a_raw_terminal_keeps_everything),
 		cmocka_unit_test(output_is_processed),
 		cmocka_unit_test(a_tab_is_erased_from_where_the_line_began),

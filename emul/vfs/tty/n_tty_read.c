@@ -42,7 +42,8 @@ size_t n_tty_input_count_locked(struct tty *t)
 	if (!by_lines(t))
 		return t->n.head - t->n.tail;
 	n = t->n.canon - t->n.tail;
-	for (size_t pos = t->n.tail; pos != t->n.canon; pos++)
+	/* A full buffer begins where it ends: inq_canon() then counts its end of file too. */
+	for (size_t pos = t->n.tail; pos % N_TTY_SIZE != t->n.canon % N_TTY_SIZE; pos++)
 		n -= is_eof_at(t, pos);
 	return n;
 }
