@@ -266,6 +266,28 @@ static void ignored_signals_stay_ignored(void **state)
 	assert_int_equal(wait_for(pid, 0), 0);
 }
 
+static void signals_are_for_the_program(void **state)
+{
+	static const int sent[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGXFSZ, SIGIO, SIGPWR, SIGURG, SIGCHLD, SIGWINCH, SIGSTKFLT };
+	pid_t pid = run("exec perl -MConfig -e '$| = 1; @n = split \" \", $Config{sig_name}; @o = split \" \", $Config{sig_num};"
+			"for (1..31, 40, 64) { my $s = $_; $SIG{$n[$s]} = sub { print \"got $s.\\n\"; exit if $s == 64 } if $s !~ /^(9|19|2|15)$/ }"
+			"print \"ready\\n\"; sleep 1 while 1'", -1, -1);
+	char want[32];
+
+	UNTIL("ready\r\n");
+	for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
+		kill(pid, sent[i]);
+		snprintf(want, sizeof(want), "got %d.\r\n", sent[i]);
+		UNTIL(want);
+	}
+	kill(pid, 40);
+	UNTIL("got 40.\r\n");
+	kill(pid, 64);
+	UNTIL("got 64.\r\n");
+	assert_int_equal(wait_for(pid, 0), 0);
+	assert_restored();
+}
+
 static void a_new_size_reaches_the_program(void **state)
 {
 	struct winsize ws = { 33, 99, 0, 0 };
@@ -279,7 +301,7 @@ static void a_new_size_reaches_the_program(void **state)
 
 static void the_terminal_is_restored_after_a_death(void **state)
 {
-	static const int by[] = { SIGTERM, SIGABRT, SIGQUIT, SIGHUP, SIGINT };
+	static const int by[] = { SIGTERM, SIGABRT, SIGQUIT, SIGHUP, SIGINT, SIGPIPE, SIGVTALRM, SIGXCPU };
 
 	for (size_t i = 0; i < ARRAY_SIZE(by); i++) {
 		pid_t pid = run("echo ready; exec sleep 100", -1, -1);
@@ -390,6 +412,7 @@ int main(int argc, char **argv)
 		CASE(a_background_job_may_be_brought_to_the_front),
 		CASE(a_background_job_finds_the_settings_of_the_front),
 		CASE(ignored_signals_stay_ignored),
+		CASE(signals_are_for_the_program),
 		CASE(a_new_size_reaches_the_program),
 		CASE(the_terminal_is_restored_after_a_death),
 		CASE(output_is_all_there_at_the_end),

@@ -68,10 +68,40 @@ static void stop_like(struct front *f, int sig)
 
 /* --- until it ends ------------------------------------------------------------------------------------------ */
 
+static bool is_from_terminal(const struct signalfd_siginfo *si)
+{
+	switch (si->ssi_signo) {
+	case SIGHUP:
+	case SIGINT:
+	case SIGQUIT:
+	case SIGTSTP:
+	case SIGWINCH:
+		return si->ssi_code == SI_KERNEL;
+	default: /* timers that our caller has set, say */
+		return false;
+	}
+}
+
+/* Of a write that fails, of a child: what we do is not the program's. */
+static bool is_ours(const struct signalfd_siginfo *si)
+{
+	switch (si->ssi_signo) {
+	case SIGPIPE:
+	case SIGXFSZ:
+		return si->ssi_pid == (uint32_t)getpid();
+	case SIGCHLD:
+		return si->ssi_code > 0;
+	default:
+		return false;
+	}
+}
+
 static void hand_on_one(struct front *f, const struct signalfd_siginfo *si)
 {
 	int sig = (int)si->ssi_signo;
 
+	if (is_ours(si))
+		return;
 	switch (sig) {
 	case SIGTTIN:
 	case SIGTTOU: /* of our own doing */
@@ -83,15 +113,15 @@ static void hand_on_one(struct front *f, const struct signalfd_siginfo *si)
 		f->ops->signal(f, sig, true);
 		return;
 	case SIGWINCH:
-		if (f->has_terminal) {
+		if (f->has_terminal)
 			size_changed(f);
+		if (f->has_terminal && is_from_terminal(si))
 			return;
-		}
 		break;
 	default:
 		break;
 	}
-	f->ops->signal(f, sig, si->ssi_code == SI_KERNEL); /* from our terminal, to all in front */
+	f->ops->signal(f, sig, is_from_terminal(si)); /* to all in front of it */
 }
 
 static void hand_on(struct front *f, int sigfd)

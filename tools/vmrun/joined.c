@@ -181,6 +181,7 @@ static enum outcome try(struct options *o, int sigfd, int *ret_fd, struct instan
 
 	/* Somebody may keep us waiting: a signal that ends us does so at once. */
 	sigemptyset(&none);
+	sigaddset(&none, SIGPIPE);
 	sigprocmask(SIG_SETMASK, &none, &taken);
 	fd = join_instance(o, &started, err->text, sizeof(err->text));
 	sigprocmask(SIG_SETMASK, &taken, NULL);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "emul/base/log.h"
+#include "emul/base/wait.h"
 #include "emul/syscalls/syscalls.h"
 #include "tools/vmrun/front.h"
 #include "tools/vmrun/terminal.h"
@@ -86,16 +87,20 @@ static void note_signals(struct options *o)
 	}
 }
 
-/* Signals that somebody sends to vmrun are meant for the program. */
-static int take_signals(void)
+/*
+ * Signals that somebody sends to vmrun are meant for the program. But those of faults are ours: blocked, they could not be caught.
+ * With SIGPIPE blocked our own writes fail as if it were ignored. Before there are threads: they inherit it.
+ */
+static int take_signals(bool own_instance)
 {
-	static const int handed_on[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU };
+	static const int ours[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, SIGKILL, SIGSTOP };
 	sigset_t set;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(handed_on) / sizeof(handed_on[0]); i++)
-		sigaddset(&set, handed_on[i]);
-	signal(SIGPIPE, SIG_IGN);
+	sigfillset(&set); /* not those of the C library */
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		sigdelset(&set, ours[i]);
+	if (own_instance)
+		sigdelset(&set, SIG_KICK);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -123,7 +128,7 @@ static int run(struct options *o)
 	int sigfd;
 
 	note_signals(o);
-	sigfd = take_signals();
+	sigfd = take_signals(options_private(o));
 	if (sigfd < 0)
 		return complain(STATUS_VMRUN, "cannot take over signals");
 	describe_caller(o);
