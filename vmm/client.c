@@ -93,6 +93,7 @@ static const struct { const char *name; enum client_what what; const char *numbe
 	{ "wants-terminal", CLIENT_WANTS_TERMINAL, NULL },
 	{ "stopped", CLIENT_STOPPED, "signal" },
 	{ "reading", CLIENT_READING, "yes" },
+	{ "writing", CLIENT_WRITING, "yes" },
 	{ "left", CLIENT_LEFT, NULL },
 	{ "exited", CLIENT_EXITED, "status" },
 	{ "held", CLIENT_HELD, "pid" },

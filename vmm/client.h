@@ -34,6 +34,7 @@ enum client_what {
 	CLIENT_WANTS_TERMINAL,
 	CLIENT_STOPPED,        /* number: by this signal */
 	CLIENT_READING,        /* number: yes or no */
+	CLIENT_WRITING,        /* the same; it is held */
 	CLIENT_LEFT,
 	CLIENT_EXITED,         /* number: the status, as of wait(2) */
 	CLIENT_HELD,           /* number: the process that is the instance */

@@ -41,6 +41,7 @@ struct console {
 	_Atomic bool full;       /* the guest's queue was: come back when there is room */
 	_Atomic bool posted;
 	_Atomic bool shutting;
+	_Atomic bool held;       /* output is */
 	_Atomic bool wanted;     /* and that was told */
 	struct termios2 settings; /* its front's thread: the host's terminal, as it was */
 	_Atomic bool detached;   /* the caller has left */
@@ -76,7 +77,7 @@ static ssize_t write_now(struct console *con)
 static void pump_out(struct console *con)
 {
 	mutex_lock(&con->lock);
-	while (con->fd >= 0) {
+	while (con->fd >= 0 && !atomic_load(&con->held)) {
 		ssize_t n;
 
 		if (con->out_at == con->out_end) {
@@ -106,9 +107,26 @@ void console_drain(struct console *con)
 		mutex_lock(&con->lock);
 		left = con->out_at < con->out_end;
 		mutex_unlock(&con->lock);
-		if (!left || poll(&p, 1, DRAIN_MS) <= 0 || (p.revents & (POLLHUP | POLLERR)))
+		if (!left || atomic_load(&con->held) || poll(&p, 1, DRAIN_MS) <= 0 || (p.revents & (POLLHUP | POLLERR)))
 			return;
 	}
+}
+
+void console_hold(struct console *con, bool yes)
+{
+	atomic_store(&con->held, yes);
+	if (!yes)
+		pump_out(con);
+}
+
+bool console_holds(struct console *con)
+{
+	bool yes;
+
+	mutex_lock(&con->lock);
+	yes = atomic_load(&con->held) && (con->out_at < con->out_end || tty_console_pending(con->tty));
+	mutex_unlock(&con->lock);
+	return yes;
 }
 
 /* --- input ---------------------------------------------------------------------------------------------- */
@@ -309,6 +327,7 @@ void console_opened(struct console *con)
 void console_detach(struct console *con, bool hangup)
 {
 	console_input(con, false);
+	console_hold(con, false);
 	console_host_processes(con, true);
 	if (hangup) {
 		ioctl(con->fd, TCSETS2, &con->settings);

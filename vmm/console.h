@@ -43,7 +43,10 @@ void console_opened(struct console *con);
  * word: the session hears SIGHUP, and the host's terminal is as it was.
  */
 void console_detach(struct console *con, bool hangup);
-/* Waits until the screen has what was written; gives up when nothing moves for a while. */
+/* Output stays inside while held: the host's terminal has TOSTOP, and the caller is in the background. As it begins: no. */
+void console_hold(struct console *con, bool yes);
+bool console_holds(struct console *con); /* there is some */
+/* Waits until the screen has what was written; gives up when nothing moves for a while, or output is held. */
 void console_drain(struct console *con);
 
 #endif

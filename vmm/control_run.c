@@ -25,7 +25,8 @@ struct run {
 	struct program *p;
 	struct console *con;   /* NULL: none */
 	bool has_shell;
-	bool input, reading;
+	bool input, reading, writing;
+	bool ending;           /* the program has ended, what it wrote is held */
 	bool begun;            /* the program runs, or could not */
 	bool gone;             /* the caller is */
 };
@@ -220,6 +221,8 @@ static void hear_caller(struct run *r)
 		hand_on(r, &m);
 	else if (!strcmp(op, "enter"))
 		enter_terminal(r, &m);
+	else if (!strcmp(op, "hold") && r->con)
+		console_hold(r->con, wire_bool(&m, "yes"));
 	else if (!strcmp(op, "size"))
 		resize(r, &m);
 	else if (!strcmp(op, "leave")) {
@@ -238,19 +241,22 @@ static bool hear_program(struct run *r)
 		tell(r, json_pack("{s:s}", "event", "wants-terminal"));
 	if (n.stopped)
 		tell(r, json_pack("{s:s, s:i}", "event", "stopped", "signal", n.stopped));
-	if (!n.ended)
+	r->ending = n.ended && r->con && console_holds(r->con);
+	if (!n.ended || r->ending)
 		return false;
 	leave_terminal(r);
 	tell(r, json_pack("{s:s, s:i}", "event", "exited", "status", n.status));
 	return true;
 }
 
-static void look_for_reader(struct run *r)
+static void look_at_console(struct run *r)
 {
-	bool reading = console_reading(r->con);
+	bool reading = console_reading(r->con), writing = console_holds(r->con);
 
 	if (reading != r->reading)
 		tell(r, json_pack("{s:s, s:b}", "event", "reading", "yes", r->reading = reading));
+	if (writing != r->writing)
+		tell(r, json_pack("{s:s, s:b}", "event", "writing", "yes", r->writing = writing));
 }
 
 static void follow(struct run *r)
@@ -265,10 +271,10 @@ static void follow(struct run *r)
 			return;
 		if (p[0].revents)
 			hear_caller(r);
-		if (p[1].revents & POLLIN)
+		if ((p[1].revents & POLLIN) || r->ending)
 			ended = hear_program(r);
-		else if (look)
-			look_for_reader(r);
+		if (look && !ended)
+			look_at_console(r);
 	}
 }
 

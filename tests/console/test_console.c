@@ -215,6 +215,38 @@ static void a_background_job_writes_but_stops_at_a_read(void **state)
 	assert_restored();
 }
 
+static void stops_at_a_write(int in)
+{
+	pid_t pid;
+	int status;
+
+	before.c_lflag |= TOSTOP;
+	ASSERT_OK(tcsetattr(term.s, TCSANOW, &before));
+	pid = run_job("echo one; echo two", in, -1, false);
+	for (int i = 0; i < 2; i++) {
+		status = wait_for(pid, WUNTRACED);
+		assert_true(WIFSTOPPED(status));
+		assert_int_equal(WSTOPSIG(status), SIGTTOU);
+		if (i == 0)
+			kill(-pid, SIGCONT); /* still in the background */
+	}
+	assert_int_equal(pty_ready(term.m, POLLIN, PTY_QUIET_MS), 0);
+	tcsetpgrp(term.s, pid);
+	kill(-pid, SIGCONT);
+	UNTIL("one\r\ntwo\r\n");
+	assert_int_equal(wait_for(pid, 0), 0);
+	assert_restored();
+}
+
+static void a_background_job_stops_at_a_write_with_tostop(void **state)
+{
+	int null = (int)ASSERT_OK(open("/dev/null", O_RDWR));
+
+	stops_at_a_write(-1);
+	stops_at_a_write(null);
+	close(null);
+}
+
 static void a_background_job_may_be_brought_to_the_front(void **state)
 {
 	pid_t pid = run_job("echo ready; sleep 0.5; read x; echo got $x", -1, -1, false);
@@ -409,6 +441,7 @@ int main(int argc, char **argv)
 		CASE(keys_signal_the_program),
 		CASE(the_job_is_stopped_and_continued),
 		CASE(a_background_job_writes_but_stops_at_a_read),
+		CASE(a_background_job_stops_at_a_write_with_tostop),
 		CASE(a_background_job_may_be_brought_to_the_front),
 		CASE(a_background_job_finds_the_settings_of_the_front),
 		CASE(ignored_signals_stay_ignored),

@@ -36,10 +36,29 @@ static void leave_terminal(struct front *f)
 	terminal_restore();
 }
 
+/* Of the caller: who ignores or blocks SIGTTOU may write. */
+bool front_stops_writers(const struct options *o)
+{
+	return o->program.has_shell && !((o->program.ignored | o->program.blocked) >> (SIGTTOU - 1) & 1);
+}
+
+/* Before the terminal is entered: what was held was written for one that processes it. */
+static void settle_output(struct front *f)
+{
+	bool hold = f->has_terminal && f->stops_writers && terminal_stops_writers();
+
+	if (hold == f->held)
+		return;
+	f->ops->hold(f, f->held = hold);
+	if (!hold)
+		f->ops->leave(f);
+}
+
 void front_begin(struct front *f)
 {
 	f->keep_output = f->has_terminal && !f->stdout_is_it;
 	f->wanted = f->has_terminal && f->stdin_is_it && f->stdout_is_it;
+	settle_output(f);
 	enter_terminal(f);
 }
 
@@ -107,6 +126,7 @@ static void hand_on_one(struct front *f, const struct signalfd_siginfo *si)
 	case SIGTTOU: /* of our own doing */
 		return;
 	case SIGCONT:
+		settle_output(f);
 		enter_terminal(f);
 		if (f->has_terminal)
 			size_changed(f);
@@ -151,7 +171,7 @@ bool front_wait(struct front *f, int sigfd, int *ret_status)
 	struct front_news n = { 0 };
 
 	while (!n.ended && !n.lost) {
-		bool waits = f->wanted && !terminal_is_raw();
+		bool held = f->held, waits = held || (f->wanted && !terminal_is_raw());
 
 		if (poll(p, 2, waits ? LOOK_AGAIN_MS : -1) < 0) {
 			if (errno == EINTR)
@@ -161,12 +181,17 @@ bool front_wait(struct front *f, int sigfd, int *ret_status)
 		}
 		if (p[1].revents & POLLIN)
 			hand_on(f, sigfd);
-		if (p[0].revents)
+		if (waits) { /* a shell may have brought us to the front without a word */
+			settle_output(f);
+			enter_terminal(f);
+		}
+		if (p[0].revents || held)
 			n = hear_news(f);
 		if (!waits || n.ended || n.lost)
 			continue;
-		enter_terminal(f); /* a shell may have brought us to the front without a word */
-		if (!terminal_is_raw() && f->has_shell && f->ops->reading(f))
+		if (f->held && f->ops->writing(f))
+			stop_like(f, SIGTTOU);
+		else if (f->wanted && !terminal_is_raw() && f->has_shell && f->ops->reading(f))
 			stop_like(f, SIGTTIN); /* as who reads in the background is */
 	}
 	if (n.lost)

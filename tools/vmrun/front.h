@@ -27,14 +27,18 @@ struct front_ops {
 	/* See vmm/console.h. changed: the terminal's settings, if they have; else NULL */
 	void (*enter)(struct front *f, bool input, bool host_processes, const struct termios2 *changed);
 	void (*leave)(struct front *f);                       /* no input, all output is on the screen */
+	void (*hold)(struct front *f, bool yes);              /* output; the end is not told while there is some */
 	void (*resize)(struct front *f, const struct winsize *ws);
 	bool (*reading)(struct front *f);
+	bool (*writing)(struct front *f);                     /* what is held */
 };
 
 struct front {
 	const struct front_ops *ops;
 	int news_fd;
 	bool has_terminal, has_shell;
+	bool stops_writers;             /* as the terminal does with TOSTOP set, in the background */
+	bool held;                      /* output is, for that */
 	bool stdin_is_it, stdout_is_it; /* 0 and 1 are that terminal */
 	/*
 	 * The program is to have what is typed. With others of our pipeline on the same terminal this begins when it uses it: until
@@ -44,6 +48,7 @@ struct front {
 	bool keep_output;               /* what is behind our stdout may write to the terminal too */
 };
 
+bool front_stops_writers(const struct options *o);
 /* Before the program runs: from its first byte on, who processes its output is settled. */
 void front_begin(struct front *f);
 /* Until the program has ended; the terminal is restored. false: it is lost. */

@@ -26,7 +26,7 @@
 struct joined {
 	struct front front;
 	struct front_news heard; /* while we waited for something else */
-	bool reading;
+	bool reading, writing;
 };
 
 /* --- what is said ------------------------------------------------------------------------------------------- */
@@ -47,6 +47,11 @@ static void enter(struct front *f, bool input, bool host_processes, const struct
 	json_t *what = json_pack("{s:s, s:b, s:b}", "op", "enter", "input", input, "host_processes", host_processes);
 
 	wire_send(f->news_fd, what, changed, changed ? sizeof(*changed) : 0, NULL, 0);
+}
+
+static void hold(struct front *f, bool yes)
+{
+	say(f, json_pack("{s:s, s:b}", "op", "hold", "yes", yes));
 }
 
 static void resize(struct front *f, const struct winsize *ws)
@@ -78,6 +83,9 @@ static bool hear(struct joined *j, int wait_ms)
 		break;
 	case CLIENT_READING:
 		j->reading = e.number;
+		break;
+	case CLIENT_WRITING:
+		j->writing = e.number;
 		break;
 	case CLIENT_EXITED:
 		j->heard.ended = true;
@@ -117,6 +125,11 @@ static void leave(struct front *f)
 static bool reading(struct front *f)
 {
 	return ((struct joined *)f)->reading;
+}
+
+static bool writing(struct front *f)
+{
+	return ((struct joined *)f)->writing;
 }
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
@@ -205,7 +218,7 @@ static enum outcome try(struct options *o, int sigfd, int *ret_fd, struct instan
 
 int joined_run(struct options *o, int sigfd)
 {
-	static const struct front_ops ops = { news, hand_signal, enter, leave, resize, reading };
+	static const struct front_ops ops = { news, hand_signal, enter, leave, hold, resize, reading, writing };
 	struct instance_error err = { .status = STATUS_VMRUN, .text = "the instance ends and does not start again: see vmctl logs" };
 	struct joined j = { .front = { .ops = &ops, .has_shell = o->program.has_shell, .has_terminal = o->program.console >= 0 } };
 	struct descriptors own = { .n = 0 };
@@ -225,6 +238,7 @@ int joined_run(struct options *o, int sigfd)
 	}
 	if (out != STARTED)
 		return complain(err.status, err.text);
+	j.front.stops_writers = front_stops_writers(o);
 	j.front.stdin_is_it = j.front.has_terminal && terminal_is(0);
 	j.front.stdout_is_it = j.front.has_terminal && terminal_is(1);
 	front_begin(&j.front);

@@ -23,6 +23,7 @@ static struct front_news news(struct front *f)
 {
 	struct program_news n = program_news(program_of(f));
 
+	n.ended = n.ended && !(f->held && console_holds(program_console(program_of(f))));
 	return (struct front_news){ .wants_terminal = n.wants_terminal, .stopped = n.stopped, .ended = n.ended, .status = n.status };
 }
 
@@ -51,6 +52,11 @@ static void leave(struct front *f)
 	console_host_processes(con, true);
 }
 
+static void hold(struct front *f, bool yes)
+{
+	console_hold(program_console(program_of(f)), yes);
+}
+
 static void resize(struct front *f, const struct winsize *ws)
 {
 	console_resize(program_console(program_of(f)), ws);
@@ -61,9 +67,14 @@ static bool reading(struct front *f)
 	return console_reading(program_console(program_of(f)));
 }
 
+static bool writing(struct front *f)
+{
+	return console_holds(program_console(program_of(f)));
+}
+
 int local_run(struct options *o, int sigfd)
 {
-	static const struct front_ops ops = { news, hand_signal, enter, leave, resize, reading };
+	static const struct front_ops ops = { news, hand_signal, enter, leave, hold, resize, reading, writing };
 	struct instance_error err = { .status = STATUS_VMRUN };
 	struct local l = { .front = { .ops = &ops, .has_shell = o->program.has_shell } };
 	struct rlimit64 limits[RLIM_NLIMITS];
@@ -84,6 +95,7 @@ int local_run(struct options *o, int sigfd)
 		return complain(err.status, err.text);
 	con = program_console(l.program);
 	l.front.has_terminal = con;
+	l.front.stops_writers = front_stops_writers(o);
 	l.front.stdin_is_it = con && console_is(con, 0);
 	l.front.stdout_is_it = con && console_is(con, 1);
 	l.front.news_fd = program_news_fd(l.program);

@@ -107,6 +107,13 @@ bool terminal_is_raw(void)
 	return atomic_load(&raw);
 }
 
+bool terminal_stops_writers(void)
+{
+	struct termios2 now;
+
+	return term >= 0 && !in_foreground() && ioctl(term, TCGETS2, &now) == 0 && (now.c_lflag & TOSTOP);
+}
+
 /* cfmakeraw(3) */
 static void make_raw(struct termios2 *t, bool keep_output)
 {

@@ -21,6 +21,8 @@ void terminal_take(int fd);
  * or since it was taken: these settings are the ones to restore, and the program's; else NULL. */
 bool terminal_raw(bool keep_output, const struct termios2 **ret_changed);
 bool terminal_is_raw(void);
+/* We are in the background, and it lets nobody write from there. */
+bool terminal_stops_writers(void);
 bool terminal_is_controlling(int fd);
 bool terminal_is(int fd); /* the one that was taken */
 bool terminal_size(struct winsize *ret);
