@@ -272,8 +272,10 @@ static void keys(void)
 	int fd = own_terminal(), status;
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		pid_t pid = job(pauses, fd, true);
+		pid_t pid;
 
+		signal(all[i].sig, SIG_DFL); /* a caller may ignore some: the first shell of a small machine does */
+		pid = job(pauses, fd, true);
 		signal(SIGTTOU, SIG_IGN);
 		while (tcgetpgrp(fd) != pid)
 			sleep_ms(1);
