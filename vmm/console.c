@@ -57,6 +57,7 @@ struct console {
 	/* only the reactor: input that the guest did not take yet */
 	char in[PIECE];
 	size_t in_at, in_end;
+	_Atomic size_t echoed;   /* the next so many bytes are on the screen already */
 
 	/* only the booting thread: descriptors that were one description are one file inside */
 	struct { int host_fd; struct file *file; } opened[8];
@@ -163,8 +164,11 @@ static bool fill_in(struct console *con)
 /* What was typed is shown before its reader may write something, by whatever way. */
 static size_t give(struct console *con)
 {
-	size_t n = tty_console_give(con->tty, con->in + con->in_at, con->in_end - con->in_at);
+	size_t n = con->in_end - con->in_at, echoed = MIN(n, atomic_load(&con->echoed));
 
+	n = tty_console_give(con->tty, con->in + con->in_at, echoed ? echoed : n, echoed);
+	if (echoed)
+		atomic_fetch_sub(&con->echoed, n);
 	if (tty_console_pending(con->tty))
 		pump_out(con);
 	tty_console_given(con->tty);
@@ -298,6 +302,11 @@ void console_settings(struct console *con, const struct termios2 *settings)
 {
 	con->settings = *settings;
 	tty_console_set(con->tty, settings);
+}
+
+void console_echoed(struct console *con, size_t n)
+{
+	atomic_store(&con->echoed, n);
 }
 
 void console_input(struct console *con, bool on)

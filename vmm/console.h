@@ -29,6 +29,8 @@ int console_open(struct console *con, struct vfs *v, int fd, struct file **ret);
 struct tty *console_tty(struct console *con);
 /* Input is taken while on: only when the terminal is raw and in our hands. */
 void console_input(struct console *con, bool on);
+/* Before input is taken: the next n bytes were typed, and echoed, before the terminal was raw. */
+void console_echoed(struct console *con, unsigned long n);
 /* The host's terminal does output processing (it is not raw), so the console does none. As it begins. */
 void console_host_processes(struct console *con, bool yes);
 /* The program sleeps until something is typed. */

@@ -13,7 +13,7 @@
  *         this connection is closed
  *
  * Answers but of run and hold are {error: text} if it went wrong. While a program runs, the caller may say go, signal {signal, front},
- * enter {input, host_processes; blob: struct termios2, if the terminal's settings have changed}, hold {yes}, leave (answered by "left"), size {rows, cols, width, height}; and hears of "wants-terminal",
+ * enter {input, host_processes, echoed; blob: struct termios2, if the terminal's settings have changed}, hold {yes}, leave (answered by "left"), size {rows, cols, width, height}; and hears of "wants-terminal",
  * "stopped" {signal}, "reading" {yes}, "writing" {yes}, "exited" {status}. When the caller's end of the connection goes away, the program has
  * lost its terminal: SIGHUP, unless it was started with `stays`.
  *

@@ -191,6 +191,8 @@ static void enter_terminal(struct run *r, const struct wire_message *m)
 		console_settings(r->con, &settings);
 	}
 	console_host_processes(r->con, wire_bool(m, "host_processes"));
+	if (wire_int(m, "echoed", 0) > 0)
+		console_echoed(r->con, (unsigned long)wire_int(m, "echoed", 0));
 	console_input(r->con, r->input = wire_bool(m, "input"));
 }
 

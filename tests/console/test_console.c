@@ -162,6 +162,22 @@ static void lines_are_edited_inside(void **state)
 	assert_restored();
 }
 
+static void what_is_typed_early_is_echoed_once(void **state)
+{
+	pid_t pid;
+
+	pty_type(&term, "first\nearx");
+	UNTIL("first\r\nearx");
+	pid = run("echo ready; read x; read y; echo got $x $y", -1, -1);
+	UNTIL("ready\r\n");
+	assert_string_equal(shown, "ready\r\n");
+	pty_type(&term, "\177ly\n");
+	UNTIL("got first early\r\n");
+	assert_string_equal(shown, "\b \bly\r\ngot first early\r\n");
+	assert_int_equal(wait_for(pid, 0), 0);
+	assert_restored();
+}
+
 static void keys_signal_the_program(void **state)
 {
 	pid_t pid = run("trap 'echo got int' INT; echo ready; while :; do sleep 0.1; done", -1, -1);
@@ -438,6 +454,7 @@ int main(int argc, char **argv)
 		CASE(the_program_finds_a_terminal_like_ours),
 		CASE(the_program_is_a_job_of_its_shell),
 		CASE(lines_are_edited_inside),
+		CASE(what_is_typed_early_is_echoed_once),
 		CASE(keys_signal_the_program),
 		CASE(the_job_is_stopped_and_continued),
 		CASE(a_background_job_writes_but_stops_at_a_read),

@@ -89,7 +89,7 @@ static void type_some(struct fuzz_in *in, struct tty *t, size_t n, unsigned time
 
 	n = fuzz_bytes(in, buf, n);
 	while (n && times--) {
-		if (tty_console_give(t, buf, n) > n)
+		if (tty_console_give(t, buf, n, n % 8 == 7) > n)
 			abort();
 		tty_console_given(t);
 	}

@@ -20,12 +20,13 @@
 static void enter_terminal(struct front *f)
 {
 	const struct termios2 *changed;
+	unsigned echoed;
 	bool ours;
 
 	if (!f->has_terminal || !f->wanted)
 		return;
-	ours = terminal_raw(f->keep_output, &changed);
-	f->ops->enter(f, ours, !ours || f->keep_output, changed);
+	ours = terminal_raw(f->keep_output, &changed, &echoed);
+	f->ops->enter(f, ours, !ours || f->keep_output, echoed, changed);
 }
 
 static void leave_terminal(struct front *f)

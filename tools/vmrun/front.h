@@ -24,8 +24,8 @@ struct front_news {
 struct front_ops {
 	struct front_news (*news)(struct front *f);           /* once news_fd is readable */
 	void (*signal)(struct front *f, int sig, bool front); /* front: to whom the terminal would send it */
-	/* See vmm/console.h. changed: the terminal's settings, if they have; else NULL */
-	void (*enter)(struct front *f, bool input, bool host_processes, const struct termios2 *changed);
+	/* See vmm/console.h. echoed: so much of the input is; changed: the terminal's settings, if they have; else NULL */
+	void (*enter)(struct front *f, bool input, bool host_processes, unsigned echoed, const struct termios2 *changed);
 	void (*leave)(struct front *f);                       /* no input, all output is on the screen */
 	void (*hold)(struct front *f, bool yes);              /* output; the end is not told while there is some */
 	void (*resize)(struct front *f, const struct winsize *ws);

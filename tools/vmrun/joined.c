@@ -42,9 +42,10 @@ static void hand_signal(struct front *f, int sig, bool front)
 	client_signal(f->news_fd, sig, front);
 }
 
-static void enter(struct front *f, bool input, bool host_processes, const struct termios2 *changed)
+static void enter(struct front *f, bool input, bool host_processes, unsigned echoed, const struct termios2 *changed)
 {
-	json_t *what = json_pack("{s:s, s:b, s:b}", "op", "enter", "input", input, "host_processes", host_processes);
+	json_t *what = json_pack("{s:s, s:b, s:b, s:i}", "op", "enter", "input", input, "host_processes", host_processes, "echoed",
+				 (int)echoed);
 
 	wire_send(f->news_fd, what, changed, changed ? sizeof(*changed) : 0, NULL, 0);
 }

@@ -35,11 +35,13 @@ static void hand_signal(struct front *f, int sig, bool front)
 		program_signal(program_of(f), sig);
 }
 
-static void enter(struct front *f, bool input, bool host_processes, const struct termios2 *changed)
+static void enter(struct front *f, bool input, bool host_processes, unsigned echoed, const struct termios2 *changed)
 {
 	if (changed)
 		console_settings(program_console(program_of(f)), changed);
 	console_host_processes(program_console(program_of(f)), host_processes);
+	if (echoed)
+		console_echoed(program_console(program_of(f)), echoed);
 	console_input(program_console(program_of(f)), input);
 }
 

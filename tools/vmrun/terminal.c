@@ -137,9 +137,20 @@ static bool changed_by_others(void)
 	return true;
 }
 
-bool terminal_raw(bool keep_output, const struct termios2 **ret_changed)
+/* Until it was raw, lines that were not complete could not be counted. */
+static unsigned typed_ahead(void)
 {
+	int n;
+
+	return (saved.c_lflag & ECHO) && ioctl(term, FIONREAD, &n) == 0 && n > 0 ? (unsigned)n : 0;
+}
+
+bool terminal_raw(bool keep_output, const struct termios2 **ret_changed, unsigned *ret_echoed)
+{
+	bool was = terminal_is_raw();
+
 	*ret_changed = NULL;
+	*ret_echoed = 0;
 	if (term < 0 || !in_foreground())
 		return false;
 	if (changed_by_others())
@@ -151,6 +162,8 @@ bool terminal_raw(bool keep_output, const struct termios2 **ret_changed)
 		terminal_restore();
 		return false;
 	}
+	if (!was)
+		*ret_echoed = typed_ahead();
 	return true;
 }
 

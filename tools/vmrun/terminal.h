@@ -18,8 +18,9 @@ int terminal_find(void);
 void terminal_take(int fd);
 /* Raw mode, if we are in the foreground (else the terminal is somebody else's now). true: it is raw.
  * keep_output: output processing stays on, for others that write to it. *ret_changed: somebody has set the terminal since we had it last,
- * or since it was taken: these settings are the ones to restore, and the program's; else NULL. */
-bool terminal_raw(bool keep_output, const struct termios2 **ret_changed);
+ * or since it was taken: these settings are the ones to restore, and the program's; else NULL.
+ * *ret_echoed: so many bytes that wait to be read were typed, and echoed, before. */
+bool terminal_raw(bool keep_output, const struct termios2 **ret_changed, unsigned *ret_echoed);
 bool terminal_is_raw(void);
 /* We are in the background, and it lets nobody write from there. */
 bool terminal_stops_writers(void);

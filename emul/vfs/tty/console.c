@@ -94,14 +94,18 @@ size_t tty_console_take(struct tty *t, void *buf, size_t size)
 	return n;
 }
 
-size_t tty_console_give(struct tty *t, const void *buf, size_t len)
+size_t tty_console_give(struct tty *t, const void *buf, size_t len, bool echoed)
 {
 	tty_lock(t);
+	if (echoed)
+		n_tty_flush_echo_locked(t); /* of what came before */
+	t->echoed = echoed;
 	len = MIN(len, byteq_room(&t->in));
 	byteq_put(&t->in, buf, len);
 	t->giving = true;
 	n_tty_receive_locked(t);
 	t->giving = false;
+	t->echoed = false;
 	tty_unlock(t);
 	return len;
 }

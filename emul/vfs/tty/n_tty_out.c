@@ -218,8 +218,12 @@ void n_tty_flush_echo_locked(struct tty *t)
 	uint8_t pair[2], o[OUT_SPARE];
 	size_t before = t->out.head;
 
-	while (n_tty_out_room_locked(t) && byteq_get(&t->n.echo, pair, sizeof(pair)))
-		byteq_put(&t->out, o, perform(t, pair[0], pair[1], o));
+	while (n_tty_out_room_locked(t) && byteq_get(&t->n.echo, pair, sizeof(pair))) {
+		unsigned n = perform(t, pair[0], pair[1], o); /* always: columns count */
+
+		if (!t->echoed)
+			byteq_put(&t->out, o, n);
+	}
 	if (t->out.head != before) {
 		tty_wake_master_locked(t, EPOLLIN | EPOLLRDNORM);
 		tty_async_master_locked(t, POLL_IN);

@@ -67,7 +67,8 @@ void tty_console_host_processes(struct tty *t, bool yes);
 void tty_console_set(struct tty *t, const struct termios2 *settings);
 size_t tty_console_pending(struct tty *t);                                  /* bytes to take */
 size_t tty_console_take(struct tty *t, void *buf, size_t size);            /* output for the screen; 0: none */
-size_t tty_console_give(struct tty *t, const void *buf, size_t len);       /* typed; less than len: full, changed() follows */
+/* Typed; less than len: full, changed() follows. echoed: the screen shows it already. */
+size_t tty_console_give(struct tty *t, const void *buf, size_t len, bool echoed);
 void tty_console_given(struct tty *t);                                      /* its echo has been taken: readers are told of it */
 void tty_console_resize(struct tty *t, const struct winsize *ws);          /* SIGWINCH if it changed */
 void tty_console_hangup(struct tty *t);                                    /* the caller's terminal is gone */

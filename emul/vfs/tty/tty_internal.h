@@ -58,6 +58,7 @@ struct tty {
 	bool told;                    /* the console is to be told, by tty_unlock() */
 	bool wanted;                  /* console: its input is */
 	bool host_processes;          /* console: OPOST is done outside */
+	bool echoed;                  /* console: what comes is on the screen already */
 	bool giving;                  /* console: readers are not told of what comes before its echo is shown */
 	bool untold, untold_async;    /* and these are to be: of input; by SIGIO */
 	_Atomic bool unlinked;        /* the name in /dev/pts is gone: the master was closed */
