@@ -51,7 +51,8 @@ long sys_gettimeofday(struct task *t, const struct sysargs *a)
 
 long sys_time(struct task *t, const struct sysargs *a)
 {
-	int64_t now = clock_now(CLOCK_REALTIME) / NSEC_PER_SEC;
+	/* The second of the last tick, as vDSOs say it: time() must not go back between the two. */
+	int64_t now = clock_now(CLOCK_REALTIME_COARSE) / NSEC_PER_SEC;
 
 	if (arg_gva(a, 0) && put_guest_u64(t->mm, arg_gva(a, 0), (uint64_t)now) < 0)
 		return -EFAULT;

@@ -17,7 +17,7 @@ int network_parse(const char *text, struct net_config *ret, char *err, unsigned 
 		ret->mode = NET_LOOPBACK;
 	} else if (!strcmp(text, "tap")) {
 		ret->mode = NET_TAP;
-	} else if (!strncmp(text, "tap=", 4) && strlen(text + 4) >= IFNAMSIZ) {
+	} else if (!strncmp(text, "tap=", 4) && strlen(text) - 4 >= IFNAMSIZ) {
 		snprintf(err, err_size, "--net '%s': names of interfaces have at most %d characters", text, IFNAMSIZ - 1);
 		return -1;
 	} else if (!strncmp(text, "tap=", 4) && text[4] && !strpbrk(text, "/%: ")) {
