@@ -12,7 +12,7 @@
 
 time_t ipc_now(void)
 {
-	return (time_t)(clock_now(CLOCK_REALTIME) / 1000000000);
+	return (time_t)(clock_now(CLOCK_REALTIME_COARSE) / 1000000000);
 }
 
 /* --- objects ------------------------------------------------------------------------------------------ */
