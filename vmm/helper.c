@@ -4,6 +4,7 @@
  * its processor moves it, by its affinity, to one where none runs. If there is none, that vCPU closes all gates and sends away what was
  * posted, and whoever goes to sleep next makes room and opens them. Between calls the helper yields to whatever else wants its processor, most
  * of all to threads that its answers have woken: those are woken when the caller has his answer.
+ * Where calls come in a stream it does none of this: they are worth the processor, and it shares that as any thread.
  * It polls only while calls come often enough to pay for it. Otherwise it sleeps on an eventfd, which gates ring through an ioeventfd (an
  * `out` that does not leave the kernel), and which exits that come one upon the other write to. With every processor taken, or on a
  * host with only one, gates leave at once.
@@ -26,6 +27,7 @@
 #define PATIENCE_NS 400000      /* polling without a call */
 #define WINDOW_NS 1000000       /* over which the rate is judged */
 #define WINDOW_CALLS 20         /* fewer do not pay for a core */
+#define STREAM_CALLS 40         /* in a window: a stream, which is worth the processor that it takes */
 #define BACKOFF_NS 3000000      /* after a window that did not pay */
 #define STREAK 4                /* exits in close succession that wake the helper */
 #define CLOSE_NS 150000
@@ -55,6 +57,7 @@ static struct {
 	struct mutex place_lock;
 	cpu_set_t place;             /* under place_lock: its affinity */
 	_Atomic int cpu;             /* where it polled last */
+	_Atomic bool streams;        /* so many calls come that it stays where it is */
 	_Atomic bool displaced;      /* a vCPU has that processor, and there is no other */
 	_Atomic int64_t not_before;  /* backing off until then */
 	_Atomic int busy;            /* threads of vCPUs that did not go to sleep since they were in the guest */
@@ -176,7 +179,7 @@ void helper_entering(struct vcpu *v)
 	if (may_run()) {
 		if (!atomic_load(&helper.awake) || polls_on(cpu))
 			keep_off(v->m, cpu);
-	} else if (polls_on(cpu) && !atomic_exchange(&helper.displaced, true)) {
+	} else if (polls_on(cpu) && !atomic_load(&helper.streams) && !atomic_exchange(&helper.displaced, true)) {
 		close_all(v->m);
 	}
 }
@@ -377,7 +380,7 @@ static unsigned poll_all(struct machine *m)
 		mutex_hold_wakes();
 		done += answer_taken(v);
 		release(v);
-		if (mutex_release_wakes())
+		if (mutex_release_wakes() && !atomic_load_explicit(&helper.streams, memory_order_relaxed))
 			sched_yield();
 	}
 	return done;
@@ -422,12 +425,15 @@ static void poll_while_worth(struct machine *m)
 			/* One call is what it was woken for; a second makes a stream. */
 			if (total > 1)
 				patience = PATIENCE_NS;
+			if (calls == STREAM_CALLS)
+				atomic_store(&helper.streams, true);
 		} else {
 			__builtin_ia32_pause();
 		}
 		if (++rounds % 32)
 			continue;
-		sched_yield();
+		if (!atomic_load_explicit(&helper.streams, memory_order_relaxed))
+			sched_yield();
 		now = clock_now(CLOCK_MONOTONIC);
 		if (now - last > (atomic_load_explicit(&helper.displaced, memory_order_relaxed) ? WAIT_NS : patience) || shut())
 			break;
@@ -436,6 +442,8 @@ static void poll_while_worth(struct machine *m)
 				atomic_store(&helper.not_before, now + BACKOFF_NS);
 				break;
 			}
+			if (calls < STREAM_CALLS)
+				atomic_store(&helper.streams, false);
 			window = now;
 			calls = 0;
 		}
@@ -463,6 +471,7 @@ static void *helper_main(void *arg)
 		poll_while_worth(m);
 		atomic_store(&helper.awake, false);
 		atomic_store(&helper.displaced, false);
+		atomic_store(&helper.streams, false);
 		open_all(m);
 		/* What was posted before its gate saw this is still answered; what slips through leaves when its patience ends. */
 		note_answers(poll_all(m));
