@@ -72,27 +72,31 @@ static bool may_run(void)
 	return helper.cpus > 1 && atomic_load(&helper.busy) < helper.cpus;
 }
 
+static bool streams(void)
+{
+	return atomic_load_explicit(&helper.streams, memory_order_relaxed);
+}
+
 static bool backing_off(int64_t now)
 {
 	return now < atomic_load_explicit(&helper.not_before, memory_order_relaxed);
 }
 
-/* The processors where no vCPU's thread was seen that is busy now; at least not here, if possible. */
+/* The processors other than this one, without those where a vCPU's thread was seen that is busy now, if that leaves any. */
 static cpu_set_t free_cpus(struct machine *m, int here)
 {
 	unsigned n = atomic_load_explicit(&m->nready, memory_order_acquire);
-	cpu_set_t free = helper.allowed, not_here = helper.allowed;
+	cpu_set_t others = helper.allowed, free;
 
+	CPU_CLR((size_t)here, &others);
+	free = others;
 	for (unsigned i = 0; i < n; i++) {
 		struct vcpu *v = m->vcpus[i];
-		int cpu = v && atomic_load_explicit(&v->busy, memory_order_relaxed) ? atomic_load_explicit(&v->host_cpu, memory_order_relaxed) : -1;
 
-		if (cpu >= 0)
-			CPU_CLR((size_t)cpu, &free);
+		if (v && atomic_load_explicit(&v->busy, memory_order_relaxed)) /* so it has entered, and its processor is known */
+			CPU_CLR((size_t)atomic_load_explicit(&v->host_cpu, memory_order_relaxed), &free);
 	}
-	CPU_CLR((size_t)here, &free);
-	CPU_CLR((size_t)here, &not_here);
-	return CPU_COUNT(&free) > 0 ? free : CPU_COUNT(&not_here) > 0 ? not_here : helper.allowed;
+	return CPU_COUNT(&free) > 0 ? free : others;
 }
 
 /*
@@ -179,7 +183,7 @@ void helper_entering(struct vcpu *v)
 	if (may_run()) {
 		if (!atomic_load(&helper.awake) || polls_on(cpu))
 			keep_off(v->m, cpu);
-	} else if (polls_on(cpu) && !atomic_load(&helper.streams) && !atomic_exchange(&helper.displaced, true)) {
+	} else if (polls_on(cpu) && !streams() && !atomic_exchange(&helper.displaced, true)) {
 		close_all(v->m);
 	}
 }
@@ -380,7 +384,7 @@ static unsigned poll_all(struct machine *m)
 		mutex_hold_wakes();
 		done += answer_taken(v);
 		release(v);
-		if (mutex_release_wakes() && !atomic_load_explicit(&helper.streams, memory_order_relaxed))
+		if (mutex_release_wakes() && !streams())
 			sched_yield();
 	}
 	return done;
@@ -413,10 +417,8 @@ static void poll_while_worth(struct machine *m)
 		unsigned n;
 
 		atomic_store_explicit(&helper.cpu, sched_getcpu(), memory_order_relaxed);
-		if (atomic_load_explicit(&helper.displaced, memory_order_relaxed))
-			find_place(m);
+		find_place(m);
 		n = poll_all(m);
-
 		if (n) {
 			calls += n;
 			total += n;
@@ -425,14 +427,14 @@ static void poll_while_worth(struct machine *m)
 			/* One call is what it was woken for; a second makes a stream. */
 			if (total > 1)
 				patience = PATIENCE_NS;
-			if (calls == STREAM_CALLS)
+			if (calls >= STREAM_CALLS && !streams())
 				atomic_store(&helper.streams, true);
 		} else {
 			__builtin_ia32_pause();
 		}
 		if (++rounds % 32)
 			continue;
-		if (!atomic_load_explicit(&helper.streams, memory_order_relaxed))
+		if (!streams())
 			sched_yield();
 		now = clock_now(CLOCK_MONOTONIC);
 		if (now - last > (atomic_load_explicit(&helper.displaced, memory_order_relaxed) ? WAIT_NS : patience) || shut())
