@@ -131,11 +131,13 @@ static void raise_limit(int which, rlim_t max)
 		log_warn("limit %d stays low: %s", which, strerror(errno));
 }
 
-int instance_raise_limits(struct instance_error *err)
+int instance_raise_limits(struct rlimit64 *ret_before, struct instance_error *err)
 {
 	static const int others[] = { RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NPROC };
 	struct rlimit r;
 
+	if (ret_before)
+		rlimits_of_host(0, ret_before);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		raise_limit(others[i], RLIM_INFINITY);
 	raise_limit(RLIMIT_NOFILE, OPEN_FILES_MAX);

@@ -16,6 +16,7 @@
 #define INSTANCE_MAX_THREADS 4096
 
 struct instance;
+struct rlimit64;
 
 /* A host directory or file shown inside. */
 struct instance_volume {
@@ -48,9 +49,9 @@ int instance_new(const struct instance_config *cfg, struct instance **ret, struc
 void instance_set_idle(struct instance *in, void (*fn)(void *arg), void *arg);
 /*
  * Our own limits become what is possible, before anything else: an instance serves more than the program that it was started for, and
- * programs cost host descriptors. 0, or -1 with *err: there is no room for one.
+ * programs cost host descriptors. ret_before: all of them as they were, or NULL. 0, or -1 with *err: there is no room for one.
  */
-int instance_raise_limits(struct instance_error *err);
+int instance_raise_limits(struct rlimit64 *ret_before, struct instance_error *err);
 /* Its limit in bytes. */
 uint64_t instance_memory(struct instance *in);
 /* --stats: to a descriptor. */

@@ -456,11 +456,10 @@ static void inherit_from_host(struct task *t, pid_t like, const struct rlimit64 
 {
 	struct proc *p = t->proc;
 
-	for (int i = 0; i < NR_RLIMITS; i++)
-		if (limits)
-			p->limits[i] = limits[i];
-		else if (prlimit64(like, i, NULL, &p->limits[i]) < 0)
-			p->limits[i] = (struct rlimit64){ RLIM64_INFINITY, RLIM64_INFINITY };
+	if (limits)
+		memcpy(p->limits, limits, sizeof(p->limits));
+	else
+		rlimits_of_host(like, p->limits);
 	t->nice = getpriority(PRIO_PROCESS, (id_t)like);
 	if (sched_getaffinity(like, sizeof(t->affinity), &t->affinity) < 0)
 		t->affinity = t->env->cpus;

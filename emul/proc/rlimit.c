@@ -26,6 +26,13 @@ void task_memlock_update(struct task *t)
 		atomic_store(&mm_limits(mm)->memlock, cred_capable(c, CAP_IPC_LOCK) ? UINT64_MAX : proc_rlimit(t->proc, RLIMIT_MEMLOCK));
 }
 
+void rlimits_of_host(pid_t pid, struct rlimit64 ret[NR_RLIMITS])
+{
+	for (int i = 0; i < NR_RLIMITS; i++)
+		if (prlimit64(pid, i, NULL, &ret[i]) < 0)
+			ret[i] = (struct rlimit64){ RLIM64_INFINITY, RLIM64_INFINITY };
+}
+
 static void push_limits(struct task *t, unsigned resource, uint64_t value)
 {
 	AUTO(mm) mm = task_get_mm(t);

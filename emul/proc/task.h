@@ -372,6 +372,8 @@ long cred_setgroups(struct task *t, const gid_t *groups, unsigned n);
 long cred_capset(struct task *t, uint64_t permitted, uint64_t effective, uint64_t inheritable);
 /* cred_exec.c: who t is once it runs f. *ret_secure: AT_SECURE. -ENOMEM, -EPERM: f needs capabilities that t cannot have. */
 int cred_for_exec(struct task *t, struct file *f, struct cred **ret, bool *ret_secure);
+/* Of the host's process (0: us); what it does not tell is unlimited. */
+void rlimits_of_host(pid_t pid, struct rlimit64 ret[NR_RLIMITS]);
 long rlimit_get_set(struct task *t, pid_t pid, unsigned resource, const struct rlimit64 *set, struct rlimit64 *ret_old);
 long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set);
 long sched_getaffinity_call(struct task *t, pid_t pid, cpu_set_t *ret); /* bytes Linux returns */

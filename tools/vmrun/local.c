@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "emul/base/types.h"
 #include "emul/base/log.h"
 #include "tools/vmrun/front.h"
 #include "tools/vmrun/terminal.h"
@@ -85,11 +84,8 @@ int local_run(struct options *o, int sigfd)
 	int status;
 
 	o->cfg.host_cwd = o->program.host_cwd;
-	for (int i = 0; i < (int)ARRAY_SIZE(limits); i++)
-		if (prlimit64(0, i, NULL, &limits[i]) < 0)
-			limits[i] = (struct rlimit64){ RLIM64_INFINITY, RLIM64_INFINITY };
 	o->program.limits = limits;
-	if (instance_raise_limits(&err) < 0 || instance_new(&o->cfg, &in, &err) < 0)
+	if (instance_raise_limits(limits, &err) < 0 || instance_new(&o->cfg, &in, &err) < 0)
 		return complain(err.status, err.text);
 	if (log_verbose)
 		log_write("note", "running on %s", instance_platform_name(in));
