@@ -33,8 +33,9 @@ void console_input(struct console *con, bool on);
 void console_echoed(struct console *con, unsigned long n);
 /* The host's terminal does output processing (it is not raw), so the console does none. As it begins. */
 void console_host_processes(struct console *con, bool yes);
+/* The terminal's settings are these now. */
+void console_settings(struct console *con, const struct termios2 *settings);
 /* The program sleeps until something is typed. */
-void console_settings(struct console *con, const struct termios2 *settings); /* the terminal's have changed */
 bool console_reading(struct console *con);
 void console_resize(struct console *con, const struct winsize *ws);
 /* The descriptors that the program was to have are taken over: the caller's may be closed. */

@@ -47,8 +47,6 @@ static pid_t run_job(const char *script, int in, int out, bool front)
 		dup2(in < 0 ? term.s : in, 0);
 		dup2(out < 0 ? term.s : out, 1);
 		dup2(out < 0 ? term.s : out, 2);
-		signal(SIGINT, SIG_DFL); /* whatever our caller ignores */
-		signal(SIGQUIT, SIG_DFL);
 		execv(vmrun ? vmrun : "/bin/sh", (char **)argv + (vmrun ? 0 : 2));
 		_exit(99);
 	}
