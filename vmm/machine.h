@@ -32,7 +32,7 @@ struct machine {
 	struct platform platform;
 
 	/* constant after creation */
-	int kvm_fd, vm_fd, uffd;
+	int kvm_fd, vm_fd, uffd, pagemap;
 	size_t run_size;
 	bool hardware;            /* trap model: the gate runs at CPL 0 */
 	bool rewrite;             /* hot call sites become jumps into the gate: rewrite.c */
@@ -101,6 +101,11 @@ int memory_window_map(struct platform *p, int fd, off_t off, size_t len, int pro
 void memory_window_unmap(struct platform *p, gpa_t gpa, size_t len);
 /* No vCPU uses translations to these bytes any more when it returns. */
 void memory_zap(struct machine *m, gpa_t gpa, size_t len);
+/*
+ * Are there large pages of the host behind all of these frames, and have there been since memory_populate()? Both in one look, since pages
+ * of the host that were split do not become large ones again. false if it cannot tell: where Linux is older than 6.7.
+ */
+bool memory_is_huge(struct machine *m, gpa_t gpa, size_t len);
 /* No vCPU uses any cached page-table structure any more: after changes of non-leaf entries. */
 void memory_flush_tables(struct machine *m);
 

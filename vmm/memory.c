@@ -7,7 +7,7 @@
  * translation to them, in all address spaces, before the call returns. For frames that is
  * userfaultfd write-protection on and off (data stays, no VMA is split); for windows MADV_DONTNEED.
  */
-/* host syscalls: mmap munmap madvise userfaultfd ioctl mprotect */
+/* host syscalls: mmap munmap madvise userfaultfd ioctl mprotect open */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -48,12 +48,22 @@ static int open_uffd(void)
 	return fd;
 }
 
+/* ioctl_pagemap_scan(2): Linux 6.7, and its headers. */
+struct scan_region { uint64_t start, end, categories; };
+struct scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define SCAN_IOCTL _IOWR('f', 16, struct scan)
+#define SCAN_IS_HUGE ((uint64_t)1 << 6)
+
 int memory_init(struct machine *m)
 {
 	mutex_init(&m->memory_lock);
 	m->next_frame_gpa = GPA_UNIT; /* nothing at 0: a forgotten address must not hit a frame */
 	m->next_window_gpa = GPA_WINDOWS;
 	m->uffd = open_uffd();
+	m->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	return 0;
 }
 
@@ -124,9 +134,14 @@ int memory_grow(struct platform *p, size_t size, gpa_t *ret_gpa, void **ret_hva)
 
 int memory_populate(struct platform *p, gpa_t gpa, size_t len)
 {
-	long r = HOST(madvise(gpa_hva(machine_of(p), gpa), len, MADV_POPULATE_WRITE));
+	void *hva = gpa_hva(machine_of(p), gpa);
+	long r = HOST(madvise(hva, len, MADV_POPULATE_WRITE));
 
-	return r == -EINVAL ? 0 : (int)r; /* before Linux 5.14 pages come one by one */
+	if (r == -EINVAL)
+		return 0; /* before Linux 5.14 pages come one by one */
+	if (r == 0 && len >= HUGE_SIZE)
+		madvise(hva, len, MADV_NOHUGEPAGE); /* large pages stay, small ones stay small: memory_is_huge() */
+	return (int)r;
 }
 
 void memory_huge(struct platform *p, gpa_t gpa, size_t len, bool huge)
@@ -136,7 +151,11 @@ void memory_huge(struct platform *p, gpa_t gpa, size_t len, bool huge)
 
 void memory_discard(struct platform *p, gpa_t gpa, size_t len)
 {
-	madvise(gpa_hva(machine_of(p), gpa), len, MADV_DONTNEED);
+	void *hva = gpa_hva(machine_of(p), gpa);
+
+	madvise(hva, len, MADV_DONTNEED);
+	if (len >= HUGE_SIZE)
+		madvise(hva, len, MADV_HUGEPAGE);
 }
 
 /* --- windows ------------------------------------------------------------------------------------ */
@@ -269,6 +288,17 @@ void memory_zap(struct machine *m, gpa_t gpa, size_t len)
 	/* Without userfaultfd: a change of protection and back does the same, at the price of split VMAs. */
 	mprotect(hva, len, PROT_READ);
 	mprotect(hva, len, PROT_READ | PROT_WRITE);
+}
+
+bool memory_is_huge(struct machine *m, gpa_t gpa, size_t len)
+{
+	struct scan_region other;
+	struct scan s = {
+		.size = sizeof(s), .start = (uint64_t)gpa_hva(m, gpa), .end = (uint64_t)gpa_hva(m, gpa) + len, .vec = (uint64_t)&other,
+		.vec_len = 1, .max_pages = 1, .category_inverted = SCAN_IS_HUGE, .category_mask = SCAN_IS_HUGE, .return_mask = SCAN_IS_HUGE,
+	};
+
+	return m->pagemap >= 0 && !gpa_is_window(gpa) && ioctl(m->pagemap, SCAN_IOCTL, &s) == 0;
 }
 
 /*

@@ -8,7 +8,8 @@
  *    collected and done together, before anybody is told that a frame is free.
  *  - A non-leaf entry, and the change between a 2 MiB leaf and a table, is made only through "absent", and with
  *    memory_flush_tables(): shadow paging would go on using the old table.
- *  - So does a 2 MiB leaf that narrows or goes, under shadow paging: where the host has small pages behind it, KVM made a table of them,
+ *  - So does a 2 MiB leaf that narrows or goes, under shadow paging, where the host has (or had) small pages behind it, or the leaf
+ *    is executable (KVM may break up such ones, nx_huge_pages): KVM made a table of them,
  *    which the shadow entry keeps pointing to. The next leaf there would be filled into it, and who maps the old frame finds it too.
  *  - A root and its tables stay together: a freed root is used again as it is, unless it has grown large.
  *  - The host's vDSO cannot be zapped, and an address space that is retired need not be: nobody enters its root any more. Such a
@@ -111,14 +112,14 @@ static void entry_set(uint64_t *e, uint64_t v)
 
 /* --- collected zaps ------------------------------------------------------------------------------ */
 
-struct run { gva_t gva; gpa_t gpa; size_t len; };
+struct run { gva_t gva; gpa_t gpa; size_t len; bool huge; };
 
 struct batch {
 	struct machine *m;
 	struct aspace *as;
 	as_unmapped_fn fn; /* NULL: only zap */
 	bool retired;      /* no zaps: the root is stale as a whole */
-	bool huge;         /* a 2 MiB leaf among them: no zaps where a flush is needed anyway */
+	bool exec;         /* an executable 2 MiB leaf among them */
 	void *ctx;
 	unsigned n;
 	struct run run[PENDING];
@@ -132,46 +133,57 @@ static void mark_stale(struct aspace *as, gva_t gva, size_t len)
 	as->stale_end = MAX(as->stale_end, gva + len);
 }
 
+/* May shadow paging have made a table of a 2 MiB leaf? Asked when the leaf is gone and zapped: then it makes none any more. */
+static bool was_table(struct machine *m, gpa_t gpa, size_t len, bool exec)
+{
+	return !m->hardware && (exec || !memory_is_huge(m, gpa, len));
+}
+
 static void batch_flush(struct batch *b)
 {
 	struct run *r = b->run;
-	bool flush = b->huge && !b->retired && !b->m->hardware;
+	bool flush = false;
 
 	/* Frames that lie together are zapped together, whatever their order of addresses. */
 	for (unsigned i = 0; i < b->n;) {
 		gpa_t start = r[i].gpa;
 		size_t len = r[i].len;
+		bool huge = r[i].huge;
 
-		for (i++; i < b->n && r[i].gpa == start + len && (start >> GPA_UNIT_SHIFT) == (r[i].gpa >> GPA_UNIT_SHIFT); i++)
+		for (i++; i < b->n && r[i].gpa == start + len && r[i].huge == huge && start >> GPA_UNIT_SHIFT == r[i].gpa >> GPA_UNIT_SHIFT; i++)
 			len += r[i].len;
-		if (b->retired || gpa_is_vdso(b->m, start))
+		if (b->retired || gpa_is_vdso(b->m, start)) {
 			mark_stale(b->as, r[i - 1].gva + r[i - 1].len - len, len);
-		else if (!flush || gpa_is_window(start))
-			memory_zap(b->m, start, len);
+			continue;
+		}
+		memory_zap(b->m, start, len);
+		flush |= huge && !flush && was_table(b->m, start, len, b->exec);
 	}
 	if (flush)
 		memory_flush_tables(b->m);
-	b->huge = false;
+	b->exec = false;
 	if (b->fn)
 		for (unsigned i = 0; i < b->n; i++)
 			b->fn(b->ctx, r[i].gva, r[i].gpa, r[i].len);
 	b->n = 0;
 }
 
-static void batch_add(struct batch *b, gva_t gva, gpa_t gpa, size_t len)
+/* old: the leaf that was at gva. */
+static void batch_add(struct batch *b, gva_t gva, uint64_t old, size_t len)
 {
 	struct run *last = b->n ? &b->run[b->n - 1] : NULL;
+	bool huge = len == HUGE_SIZE;
+	gpa_t gpa = old & PTE_ADDR & (huge ? HUGE_MASK : ~(uint64_t)0);
 
-	if (last && last->gva + last->len == gva && last->gpa + last->len == gpa &&
+	if (last && last->gva + last->len == gva && last->gpa + last->len == gpa && last->huge == huge &&
 	    last->gpa >> GPA_UNIT_SHIFT == gpa >> GPA_UNIT_SHIFT) {
 		last->len += len;
-		b->huge |= len == HUGE_SIZE;
-		return;
+	} else {
+		if (b->n == PENDING)
+			batch_flush(b);
+		b->run[b->n++] = (struct run){ gva, gpa, len, huge };
 	}
-	if (b->n == PENDING)
-		batch_flush(b);
-	b->huge |= len == HUGE_SIZE;
-	b->run[b->n++] = (struct run){ gva, gpa, len };
+	b->exec |= huge && (old & PTE_P) && !(old & PTE_NX);
 }
 
 /* --- leaves ----------------------------------------------------------------------------------------- */
@@ -317,7 +329,8 @@ static int split(struct aspace *as, uint64_t *pde)
 	entry_set(pde, 0);
 	if (old & PTE_P) {
 		memory_zap(as->m, base, HUGE_SIZE);
-		memory_flush_tables(as->m);
+		if (was_table(as->m, base, HUGE_SIZE, !(old & PTE_NX)))
+			memory_flush_tables(as->m);
 	}
 	entry_set(pde, t | PTE_P | PTE_W | PTE_U | PTE_A);
 	return 0;
@@ -488,7 +501,7 @@ static int map_small(struct aspace *as, struct batch *b, uint64_t *pde, gva_t gv
 
 		entry_set(e, now);
 		if (narrows(old, now))
-			batch_add(b, gva, old & PTE_ADDR, PAGE_SIZE);
+			batch_add(b, gva, old, PAGE_SIZE);
 	}
 	return 0;
 }
@@ -502,7 +515,7 @@ static bool map_huge(struct batch *b, uint64_t *pde, gva_t gva, gpa_t gpa, int p
 		return false;
 	entry_set(pde, now);
 	if (narrows(old, now))
-		batch_add(b, gva, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
+		batch_add(b, gva, old, HUGE_SIZE);
 	return true;
 }
 
@@ -539,7 +552,7 @@ static void unmap_small(struct batch *b, uint64_t *e, gva_t gva, size_t len)
 		if (!in_use(old))
 			continue;
 		entry_set(e, 0);
-		batch_add(b, gva, old & PTE_ADDR, PAGE_SIZE);
+		batch_add(b, gva, old, PAGE_SIZE);
 	}
 }
 
@@ -553,12 +566,12 @@ static void unmap(struct aspace *as, struct batch *b, gva_t gva, size_t len)
 			n = MIN(len, skip);
 		} else if (is_huge(old) && n == HUGE_SIZE) {
 			entry_set(pde, 0);
-			batch_add(b, gva, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
+			batch_add(b, gva, old, HUGE_SIZE);
 		} else if (in_use(old)) {
 			/* Without memory for the split the whole leaf goes: the rest faults in again, from the owner's knowledge. */
 			if (is_huge(old) && split(as, pde) < 0) {
 				entry_set(pde, 0);
-				batch_add(b, gva & HUGE_MASK, old & PTE_ADDR & HUGE_MASK, HUGE_SIZE);
+				batch_add(b, gva & HUGE_MASK, old, HUGE_SIZE);
 			} else {
 				unmap_small(b, walk_make(as, gva, 1), gva, n);
 			}
@@ -593,7 +606,7 @@ static void protect_small(struct batch *b, uint64_t *e, gva_t gva, size_t len, i
 		now = leaf(old & PTE_ADDR, prot);
 		entry_set(e, now);
 		if (narrows(old, now))
-			batch_add(b, gva, old & PTE_ADDR, PAGE_SIZE);
+			batch_add(b, gva, old, PAGE_SIZE);
 	}
 }
 

@@ -89,7 +89,7 @@ struct platform *platform_kvm_new(const struct platform_kvm_config *cfg)
 		snprintf(cfg->err, cfg->err_size, "out of memory");
 		return NULL;
 	}
-	m->kvm_fd = m->vm_fd = m->uffd = -1;
+	m->kvm_fd = m->vm_fd = m->uffd = m->pagemap = -1;
 	pagetable_init(m);
 	if (kvm_open(m, cfg->device ? cfg->device : "/dev/kvm", cfg->err, cfg->err_size) < 0 ||
 	    boot(m, cfg->rewrite, cfg->err, cfg->err_size) < 0) {
@@ -109,6 +109,8 @@ void platform_kvm_free(struct platform *p)
 		close(m->vm_fd);
 	if (m->uffd >= 0)
 		close(m->uffd);
+	if (m->pagemap >= 0)
+		close(m->pagemap);
 	if (m->kvm_fd >= 0)
 		close(m->kvm_fd);
 	free(m->cpuid);

@@ -109,11 +109,12 @@ struct platform_ops {
 	/* Adds one chunk of frames, size a multiple of HUGE_SIZE, 2 MiB aligned on both sides, host memory
 	 * behind it lazily present and zero. -ENOMEM. Constant for the VM's life. */
 	int (*mem_grow)(struct platform *p, size_t size, gpa_t *ret_gpa, void **ret_hva);
-	/* Makes the host back [gpa, gpa+len) now, in one go (MADV_POPULATE_WRITE). Contents unchanged. */
+	/* Makes the host back [gpa, gpa+len) now, in one go (MADV_POPULATE_WRITE). Contents unchanged. Of whole 2 MiB blocks, the pages that
+	 * the host has small stay small until mem_discard. */
 	int (*mem_populate)(struct platform *p, gpa_t gpa, size_t len);
 	/* Which pages the host shall put behind the range when it is next populated: large ones (as at first) or small ones. */
 	void (*mem_huge)(struct platform *p, gpa_t gpa, size_t len, bool huge);
-	/* Gives the host memory behind unused frames back; they read as zero afterwards. */
+	/* Gives the host memory behind unused frames back; they read as zero afterwards, and are of large pages when populated. */
 	void (*mem_discard)(struct platform *p, gpa_t gpa, size_t len);
 	/* Maps [off, off+len) of a host file, MAP_SHARED, as guest physical memory (page multiples); prot is the most
 	 * that will be asked of it. The range is dropped by window_unmap, after all as_unmap of it. */

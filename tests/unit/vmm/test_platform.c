@@ -300,29 +300,81 @@ static void store(struct prog *p, gva_t at, uint64_t value)
 	run_to_call(p, 1);
 }
 
-/* The host has small pages behind large leaves: what KVM makes of them goes with the leaf, or the next owner of the frames shows through. */
-static void large_leaves_of_small_pages(void **state)
+/*
+ * A large leaf goes, and another comes in its place. Where the host has small pages behind it, KVM has made a table of them, which must go as
+ * well, or the next owner of the frames shows through. exec: KVM may have small pages then too.
+ */
+static void large_leaf_replaced(struct prog *p, void (*back)(gpa_t gpa), void (*in_use)(struct prog *p, gpa_t gpa), int exec)
 {
-	const gva_t here = DATA + ((gva_t)1 << 30), other = here + HUGE_SIZE, in = 5 * PAGE_SIZE; /* where no table is yet */
+	static gva_t place = DATA + ((gva_t)1 << 30); /* where no table is yet */
+	const gva_t here = place, other = here + HUGE_SIZE, in = 5 * PAGE_SIZE;
 	struct { gpa_t gpa; void *hva; } a, b;
-	struct prog p;
 
+	place += 8 * HUGE_SIZE;
 	assert_int_equal(pf->ops->mem_grow(pf, HUGE_SIZE, &a.gpa, &a.hva), 0);
 	assert_int_equal(pf->ops->mem_grow(pf, HUGE_SIZE, &b.gpa, &b.hva), 0);
-	assert_int_equal(madvise(a.hva, HUGE_SIZE, MADV_NOHUGEPAGE), 0);
-	assert_int_equal(madvise(b.hva, HUGE_SIZE, MADV_NOHUGEPAGE), 0);
-	PROG(&p, g_store);
-	pf->ops->as_map(p.as, here, a.gpa, HUGE_SIZE, PROT_READ | PROT_WRITE);
-	store(&p, here + in, 1);
-	pf->ops->as_unmap(p.as, here, HUGE_SIZE, NULL, NULL);
-	pf->ops->as_map(p.as, other, a.gpa, HUGE_SIZE, PROT_READ | PROT_WRITE);
-	store(&p, other + in, 2);
-	p.r.rdi = p.r.rsi = here + in;
-	run_to_fault(&p, 14, 6, here + in);
-	pf->ops->as_map(p.as, here, b.gpa, HUGE_SIZE, PROT_READ | PROT_WRITE);
-	store(&p, here + in, 3);
+	back(a.gpa);
+	back(b.gpa);
+	pf->ops->as_map(p->as, here, a.gpa, HUGE_SIZE, PROT_READ | PROT_WRITE | exec);
+	store(p, here + in, 1);
+	in_use(p, a.gpa);
+	store(p, here + in, 1);
+	pf->ops->as_unmap(p->as, here, HUGE_SIZE, NULL, NULL);
+	pf->ops->as_map(p->as, other, a.gpa, HUGE_SIZE, PROT_READ | PROT_WRITE | exec);
+	store(p, other + in, 2);
+	p->r.rdi = p->r.rsi = here + in;
+	run_to_fault(p, 14, 6, here + in);
+	pf->ops->as_map(p->as, here, b.gpa, HUGE_SIZE, PROT_READ | PROT_WRITE | exec);
+	store(p, here + in, 3);
 	assert_int_equal(*(uint64_t *)((uint8_t *)a.hva + in), 2);
 	assert_int_equal(*(uint64_t *)((uint8_t *)b.hva + in), 3);
+	/* And smaller ones in the place of a large one. */
+	pf->ops->as_unmap(p->as, here, HUGE_SIZE, NULL, NULL);
+	pf->ops->as_map(p->as, here + in, a.gpa, PAGE_SIZE, PROT_READ | PROT_WRITE | exec);
+	store(p, here + in, 4);
+	assert_int_equal(*(uint64_t *)a.hva, 4);
+	assert_int_equal(*(uint64_t *)((uint8_t *)b.hva + in), 3);
+	p->r.rdi = p->r.rsi = here + in + PAGE_SIZE;
+	run_to_fault(p, 14, 6, here + in + PAGE_SIZE);
+}
+
+static void back_small(gpa_t gpa)
+{
+	pf->ops->mem_huge(pf, gpa, HUGE_SIZE, false);
+}
+
+static void back_large(gpa_t gpa)
+{
+	assert_int_equal(pf->ops->mem_populate(pf, gpa, HUGE_SIZE), 0);
+}
+
+static void leave(struct prog *p, gpa_t gpa)
+{
+}
+
+/* A page of it is mapped elsewhere and goes: the host's large page is split, under the leaf that stays. */
+static void break_up(struct prog *p, gpa_t gpa)
+{
+	const gva_t there = DATA + ((gva_t)1 << 31), large = there + HUGE_SIZE;
+
+	pf->ops->as_map(p->as, there, gpa + PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE);
+	store(p, there, 7);
+	pf->ops->as_unmap(p->as, there, PAGE_SIZE, NULL, NULL);
+	pf->ops->as_map(p->as, large, gpa, HUGE_SIZE, PROT_READ | PROT_WRITE);
+	store(p, large + 9 * PAGE_SIZE, 8);
+	pf->ops->as_unmap(p->as, large, HUGE_SIZE, NULL, NULL);
+}
+
+static void large_leaves_replaced(void **state)
+{
+	struct prog p;
+
+	PROG(&p, g_store);
+	for (int exec = 0; exec <= PROT_EXEC; exec += PROT_EXEC) {
+		large_leaf_replaced(&p, back_small, leave, exec);
+		large_leaf_replaced(&p, back_large, leave, exec);
+		large_leaf_replaced(&p, back_large, break_up, exec);
+	}
 	prog_drop(&p);
 }
 
@@ -665,7 +717,7 @@ int main(void)
 		cmocka_unit_test(a_missing_page_faults_and_is_filled),
 		cmocka_unit_test(narrowing_is_seen_at_once),
 		cmocka_unit_test(large_leaves_split),
-		cmocka_unit_test(large_leaves_of_small_pages),
+		cmocka_unit_test(large_leaves_replaced),
 		cmocka_unit_test(address_spaces_share_nothing),
 		cmocka_unit_test(retired_roots_come_back_clean),
 		cmocka_unit_test(exceptions_come_as_the_processor_makes_them),
