@@ -303,8 +303,9 @@ int fill_special(struct vma *v)
 }
 
 /*
- * Small anonymous maps are touched soon. So are the segments of programs and libraries, which come with
- * MAP_FIXED; but not what they replace, the reservation of the whole library.
+ * Small anonymous maps are touched soon, and small ones of shared memory read. So are the segments of programs and libraries,
+ * which come with MAP_FIXED; but not what they replace, the reservation of the whole library. Of shared memory that may be written the first
+ * write is to be noticed.
  */
 void fill_ahead(struct vma *v, gva_t from, gva_t to, bool fixed)
 {
@@ -315,6 +316,8 @@ void fill_ahead(struct vma *v, gva_t from, gva_t to, bool fixed)
 	if (vma_is_anon(v)) {
 		if (write && to - from <= AHEAD_MAX && !(v->flags & VMA_NORESERVE))
 			fill_anon_range(v, from, to);
+	} else if (v->shared && !write && !v->obj->is_window && to - from <= AHEAD_MAX) {
+		map_present(v, from, to);
 	} else if (fixed && !v->shared && !write) {
 		map_present(v, from, MIN(to, from + TEXT_AHEAD));
 	} else if (fixed && !v->shared && fill_copies_data(v)) {

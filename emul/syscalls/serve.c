@@ -102,7 +102,7 @@ static bool permitted(struct task *t, uint64_t nr, const struct sysargs *a)
 	case READS: return file_permits(t, arg_int(a, 0), false);
 	case WRITES: return file_permits(t, arg_int(a, 0), true);
 	case CLOSES: return close_permits(t, arg_int(a, 0));
-	case MAPS: return (arg_int(a, 3) & MAP_TYPE) == MAP_PRIVATE && !(arg_int(a, 3) & (MAP_POPULATE | MAP_LOCKED));
+	case MAPS: return !(arg_int(a, 3) & (MAP_POPULATE | MAP_LOCKED));
 	case ADVISES: return arg_int(a, 2) != MADV_POPULATE_READ && arg_int(a, 2) != MADV_POPULATE_WRITE;
 	case SYNCS: return sync_permits(t, arg_int(a, 0));
 	case ASKS: return ioctl_asks(arg_uint(a, 1));

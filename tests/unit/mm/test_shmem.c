@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "emul/mm/vma.h"
 #include "tests/unit/mm/fixture.h"
 
 static ssize_t write_at(struct memobj *o, const void *buf, size_t n, uint64_t off)
@@ -105,6 +106,33 @@ static void maps_and_files_see_the_same_bytes(void **state)
 	poke(x->mm, priv + P, 3); /* a copy */
 	assert_int_equal(peek(x->mm, at + P), 2);
 	assert_int_equal(counts_of(x->mm).total_vm, 9 * P);
+}
+
+static bool in_table(struct mm *mm, gva_t at)
+{
+	struct as_mapping m;
+
+	return mm->ops->as_lookup(mm->as, at, &m);
+}
+
+/* Small maps that are only read come with what is there: no fault. A write has to be noticed, and holes stay holes. */
+static void what_is_there_comes_with_a_small_map(void **state)
+{
+	struct fx *x = *state;
+	AUTO(memobj) o = shmem_new(x->ph, 32 * P);
+	uint64_t v = 7;
+	gva_t at;
+
+	assert_int_equal(write_at(o, &v, 8, 0), 8);
+	assert_int_equal(write_at(o, &v, 8, 2 * P), 8);
+	at = map_obj(x->mm, 0, 3, R, MAP_SHARED, o, 0);
+	assert_true(in_table(x->mm, at) && in_table(x->mm, at + 2 * P));
+	assert_false(in_table(x->mm, at + P));
+	at = map_obj(x->mm, 8, 3, RW, MAP_SHARED, o, 0);
+	assert_false(in_table(x->mm, at));
+	at = map_obj(x->mm, 32, 32, R, MAP_SHARED, o, 0);
+	assert_false(in_table(x->mm, at));
+	assert_int_equal(shmem_allocated(o), 2 * P);
 }
 
 /* From the map of the very page that is written to: no lock is held while guest memory is touched. */
@@ -387,6 +415,7 @@ int main(void)
 		CASE(what_is_written_is_read_and_holes_are_zero),
 		CASE(watchers_know_every_area),
 		CASE(maps_and_files_see_the_same_bytes),
+		CASE(what_is_there_comes_with_a_small_map),
 		CASE(a_file_may_be_written_from_its_own_map),
 		CASE(truncation_takes_pages_out_of_every_map),
 		CASE(punching_leaves_copies_and_the_size),
