@@ -429,21 +429,38 @@ static _Noreturn void finish(const struct meeting *m, const struct stat *sock)
 	_exit(0);
 }
 
-/* Whoever has called by now hears why there is none. */
-static _Noreturn void refuse(const struct meeting *m, int listen_fd, const struct instance_error *err)
+/* What is wrong with our options need not be wrong with the caller's. true: it has been told why there is no instance. */
+static bool refuse_caller(int fd, const json_t *options, const struct instance_error *err)
+{
+	struct wire_message m;
+	const json_t *given;
+	bool same;
+
+	if (wire_recv(fd, &m, WIRE_WAIT_MS / 10) < 0)
+		return false;
+	given = json_object_get(m.json, "given");
+	same = !given || json_equal((json_t *)given, (json_t *)options);
+	if (same)
+		control_send_error(fd, err->status, err->text);
+	else
+		wire_send(fd, json_pack("{s:s}", "event", "retry"), NULL, 0, NULL, 0);
+	wire_message_fini(&m);
+	return same;
+}
+
+/* Whoever started us calls at once, and others may have. */
+static _Noreturn void refuse(const struct meeting *m, int listen_fd, const json_t *options, const struct instance_error *err)
 {
 	struct pollfd p = { .fd = listen_fd, .events = POLLIN };
-	struct wire_message msg;
+	bool told = false;
 
 	log_write("error", "%s", err->text);
-	while (poll(&p, 1, FIRST_CALL_MS / 10) > 0) {
+	while (poll(&p, 1, told ? 0 : FIRST_CALL_MS / 10) > 0) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
 		if (fd < 0)
 			continue;
-		if (wire_recv(fd, &msg, WIRE_WAIT_MS / 10) == 0)
-			wire_message_fini(&msg);
-		control_send_error(fd, err->status, err->text);
+		told |= refuse_caller(fd, options, err);
 		close(fd);
 	}
 	finish(m, NULL);
@@ -479,10 +496,11 @@ void control_serve(const struct instance_config *cfg, const char *name, const st
 	else if (instance_raise_limits(NULL, &err) == 0 && instance_new(cfg, &s.in, &err) == 0)
 		err.text[0] = '\0';
 	if (err.text[0])
-		refuse(m, listen_fd, &err);
+		refuse(m, listen_fd, options, &err);
 	snprintf(memory, sizeof(memory), "%llu", (unsigned long long)instance_memory(s.in));
 	json_object_set_new(options, "--memory", json_string(memory));
 	instance_set_idle(s.in, poke, &s);
 	loop(&s);
+	instance_leave(s.in);
 	finish(m, &s.sock);
 }

@@ -166,6 +166,10 @@ int instance_new(const struct instance_config *cfg, struct instance **ret, struc
 	list_init(&in->mounts.shown);
 	if (check_published(&cfg->net, err) < 0 || boot_machine(in, cfg, err) < 0 || mounts_setup(in, err) < 0 || boot_tasks(in, cfg, err) < 0)
 		return -1;
+	if (net_start(&cfg->net, err->text, sizeof(err->text)) < 0) {
+		err->status = STATUS_VMRUN;
+		return -1;
+	}
 	*ret = in;
 	return 0;
 }
@@ -174,6 +178,11 @@ void instance_set_idle(struct instance *in, void (*fn)(void *arg), void *arg)
 {
 	in->on_idle_arg = arg;
 	in->on_idle = fn;
+}
+
+void instance_leave(struct instance *in)
+{
+	net_leave();
 }
 
 uint64_t instance_memory(struct instance *in)

@@ -52,6 +52,8 @@ void instance_set_idle(struct instance *in, void (*fn)(void *arg), void *arg);
  * programs cost host descriptors. ret_before: all of them as they were, or NULL. 0, or -1 with *err: there is no room for one.
  */
 int instance_raise_limits(struct rlimit64 *ret_before, struct instance_error *err);
+/* Its end: the process is to exit next. */
+void instance_leave(struct instance *in);
 /* Its limit in bytes. */
 uint64_t instance_memory(struct instance *in);
 /* --stats: to a descriptor. */

@@ -465,7 +465,8 @@ static int try_backend(const struct eth_backend *b, char *why, size_t size)
 	return r;
 }
 
-static int start_backend(void)
+/* Failing, with a line for the user in ret_why. */
+static int start_backend(char *ret_why, size_t size)
 {
 	char why[256] = "", why_user[256] = "";
 
@@ -473,12 +474,12 @@ static int start_backend(void)
 	case NET_TAP:
 		if (try_backend(&tap_backend, why, sizeof(why)) == 0)
 			return 0;
-		log_write("error", "--net tap: %s", why);
+		snprintf(ret_why, size, "--net tap: %s", why);
 		return -ENETUNREACH;
 	case NET_USER:
 		if (try_backend(&slirp_backend, why, sizeof(why)) == 0)
 			return 0;
-		log_write("error", "--net user: %s", why);
+		snprintf(ret_why, size, "--net user: %s", why);
 		return -ENETUNREACH;
 	case NET_AUTO:
 		if (try_backend(&tap_backend, why, sizeof(why)) == 0) {
@@ -491,27 +492,26 @@ static int start_backend(void)
 				log_write("note", "network: user mode, since a tap is not to be had: %s", why);
 			return 0;
 		}
-		log_write("error", "no network: tap: %s; user mode: %s", why, why_user);
+		snprintf(ret_why, size, "no network: tap: %s; user mode: %s", why, why_user);
 		return -ENETUNREACH;
 	default:
 		return -ENETUNREACH;
 	}
 }
 
-static int start_locked(void) REQUIRES(start_lock)
+/* A failure has a line for the user in why the first time; then it is empty. */
+static int start_locked(char *why, size_t size) REQUIRES(start_lock)
 {
 	int r;
 
+	*why = '\0';
 	if (!config || config->mode == NET_LOOPBACK)
 		return -ENETUNREACH;
 	if (state != OFF)
 		return state == UP ? 0 : -ENETUNREACH;
 	state = FAILED;
-	if (!start_stack())
-		return -ENETUNREACH;
-	if (config->pcap && pcap_open(config->pcap) < 0)
-		log_write("error", "--pcap: cannot write %s", config->pcap);
-	r = start_backend();
+	snprintf(why, size, "no network: out of memory");
+	r = start_stack() ? start_backend(why, size) : -ENETUNREACH;
 	if (r < 0)
 		return r;
 	state = UP;
@@ -530,15 +530,26 @@ void lwip_configure(const struct net_config *cfg)
 	config = cfg;
 }
 
+int lwip_start_now(char *why, size_t size)
+{
+	int r;
+
+	mutex_lock(&start_lock);
+	r = start_locked(why, size);
+	mutex_unlock(&start_lock);
+	return r;
+}
+
 int lwip_start(void)
 {
+	char why[640];
 	int r;
 
 	if (atomic_load(&up))
 		return 0;
-	mutex_lock(&start_lock);
-	r = start_locked();
-	mutex_unlock(&start_lock);
+	r = lwip_start_now(why, sizeof(why));
+	if (r < 0 && *why)
+		log_write("error", "%s", why);
 	return r;
 }
 
@@ -569,10 +580,8 @@ void lwip_listen_wanted(void)
 		(void)lwip_start();
 }
 
-void lwip_shutdown(void)
+void lwip_leave(void)
 {
-	if (!atomic_load(&up) || !backend)
-		return;
-	backend->stop();
-	pcap_close();
+	if (atomic_load(&up) && backend->leave)
+		backend->leave();
 }

@@ -20,6 +20,7 @@
 void lwip_configure(const struct net_config *cfg);
 /* Brings up lwIP and eth0 if that has not happened. 0, -ENETUNREACH (loopback only, or it failed: said once). No lock held. */
 int lwip_start(void);
+int lwip_start_now(char *why, size_t size); /* the same, but it is the caller who says why: empty if that has been said */
 /* Sockets that foreign hosts can reach: as lwip_start(), failing silently. */
 void lwip_listen_wanted(void);
 
@@ -44,8 +45,8 @@ void lwip_group(const struct in6_addr *group, bool join);
 struct lwip_neighbour { struct in6_addr ip; uint8_t hwaddr[6]; };
 unsigned lwip_neighbours(struct lwip_neighbour *ret, unsigned max);
 
-/* The device is going away or the instance ends: the host side is taken down. */
-void lwip_shutdown(void);
+/* The instance ends: what is the host's and stays is left as it was found. */
+void lwip_leave(void);
 
 /* lwIP's ip_addr_t and back; callers include lwIP's headers. */
 struct ip_addr;
@@ -62,7 +63,7 @@ struct eth_backend {
 	/* Core lock held; must not block. 0, -ENOBUFS (dropped). large: see offload.h; only where takes_large says so. */
 	int (*send)(const void *frame, size_t len, const struct large_frame *large);
 	bool takes_large;
-	void (*stop)(void);
+	void (*leave)(void); /* NULL, or called before the process exits */
 };
 extern const struct eth_backend tap_backend, slirp_backend;
 bool tap_is_likely(void); /* a tap could be made, as far as can be seen without making one */

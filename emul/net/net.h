@@ -16,11 +16,19 @@
 #ifndef EMUL_NET_NET_H
 #define EMUL_NET_NET_H
 
+#include <stddef.h>
+
 struct instance_env;
 struct net_config;
 
 /* At boot, before the first task: registers the families and /proc/net. cfg stays the caller's, for ever. 0 or -errno. */
 int net_boot(struct instance_env *env, const struct net_config *cfg);
+/*
+ * Behind it: what was asked for by name, a tap or a capture, is made now, since it may not be possible; anything else with its first use.
+ * 0, or -errno with a line for the user in why.
+ */
+int net_start(const struct net_config *cfg, char *why, size_t size);
+void net_leave(void); /* before the process exits: what is the host's and stays is left as it was found */
 
 unsigned sock_count(void); /* sockets that exist */
 

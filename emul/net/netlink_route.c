@@ -13,6 +13,7 @@
 #include "emul/net/packet.h"
 
 #define OPER_UNKNOWN 0
+#define OPER_DOWN 2
 #define OPER_UP 6
 
 /* --- attributes of a request ------------------------------------------------------------------------------------ */
@@ -92,7 +93,7 @@ static void put_link(struct nl_request *rq, const struct netif_info *i, uint16_t
 	m->ifi_flags = i->flags | (i->flags & IFF_RUNNING ? 0x10000 /* IFF_LOWER_UP */ : 0);
 	nl_attr(o, IFLA_IFNAME, i->name, strlen(i->name) + 1);
 	nl_attr_u32(o, IFLA_TXQLEN, i->txqlen);
-	nl_attr_u8(o, IFLA_OPERSTATE, loopback ? OPER_UNKNOWN : OPER_UP);
+	nl_attr_u8(o, IFLA_OPERSTATE, loopback ? OPER_UNKNOWN : i->flags & IFF_RUNNING ? OPER_UP : OPER_DOWN);
 	nl_attr_u8(o, IFLA_LINKMODE, 0);
 	nl_attr_u32(o, IFLA_MTU, i->mtu);
 	nl_attr_u32(o, IFLA_GROUP, 0);

@@ -5,9 +5,8 @@
 
 #include <stddef.h>
 
-int pcap_open(const char *file); /* 0, -errno */
+int pcap_open(const char *file); /* once. 0, -errno; -ENXIO: a FIFO that nobody reads */
 /* One Ethernet frame; nothing if no capture is open. Core lock held. */
 void pcap_frame(const void *frame, size_t len);
-void pcap_close(void);
 
 #endif

@@ -15,6 +15,7 @@ const unsigned char eth_hwaddr[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
 const struct in6_addr eth_linklocal = { { { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x50, 0x54, 0x00, 0xff, 0xfe, 0x12, 0x34, 0x56 } } };
 
 static bool with_eth;
+static _Atomic bool lost; /* eth0's other end */
 
 static struct { _Atomic uint64_t packets, bytes; } lo;
 static struct { _Atomic uint64_t rx_packets, rx_bytes, rx_dropped, tx_packets, tx_bytes, tx_dropped; } eth;
@@ -50,6 +51,8 @@ static void refresh_lo(struct netif_info *i)
 
 static void refresh_eth(struct netif_info *i)
 {
+	if (atomic_load(&lost))
+		i->flags &= ~(unsigned)IFF_RUNNING;
 	i->stats = (struct netif_stats){
 		.rx_packets = eth.rx_packets, .rx_bytes = eth.rx_bytes, .rx_dropped = eth.rx_dropped,
 		.tx_packets = eth.tx_packets, .tx_bytes = eth.tx_bytes, .tx_dropped = eth.tx_dropped,
@@ -119,6 +122,11 @@ void route_boot(bool eth_too)
 bool route_has_eth(void)
 {
 	return with_eth;
+}
+
+bool route_eth_lost(void)
+{
+	return atomic_exchange(&lost, true);
 }
 
 bool route_is_local(const struct in6_addr *a)

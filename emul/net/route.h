@@ -2,7 +2,7 @@
 /*
  * Where a destination is. There are two interfaces: `lo` (index 1) and, unless the network is loopback only, `eth0`
  * (index 2, 10.0.2.15/24, gateway 10.0.2.2). What is local never reaches lwIP. netif_info.h has what programs are shown.
- * The answers are constant after route_boot(): no locks.
+ * The answers are constant after route_boot(), but for eth0's carrier: no locks.
  */
 #ifndef EMUL_NET_ROUTE_H
 #define EMUL_NET_ROUTE_H
@@ -23,6 +23,7 @@ extern const struct in6_addr eth_linklocal; /* made from eth_hwaddr */
 
 void route_boot(bool with_eth); /* tells netif_info of eth0 and its routes */
 bool route_has_eth(void);
+bool route_eth_lost(void); /* its other end is gone: from now on it has no carrier. true: that was known */
 /* An address of this instance: loopback, or one of eth0's. */
 bool route_is_local(const struct in6_addr *a);
 bool route_is_broadcast(const struct in6_addr *a); /* IPv4: limited, or a subnet's */

@@ -39,8 +39,6 @@ struct frame { struct list node; size_t len; unsigned char data[]; };
 #define POINTER(name) __typeof__(name) *name;
 static struct { FUNCTIONS(POINTER) } lib; /* constant once loaded */
 static Slirp *slirp;            /* only its thread, once that runs */
-static pthread_t thread;
-static _Atomic bool stopping;
 static int kick = -1;
 static struct mutex lock = MUTEX_INIT;
 static struct list queue = LIST_INIT(queue); /* lock: of frame.node */
@@ -228,9 +226,8 @@ static void *run(void *arg)
 
 	(void)arg;
 	pthread_setname_np(pthread_self(), "slirp");
-	while (!atomic_load(&stopping))
+	for (;;)
 		turn(&ps);
-	free(ps.p);
 	return NULL;
 }
 
@@ -282,6 +279,7 @@ static int publish(const struct net_config *cfg, char *why, size_t size)
 static int start_thread(void)
 {
 	sigset_t all, old;
+	pthread_t thread;
 	int r;
 
 	sigfillset(&all);
@@ -320,12 +318,4 @@ static int slirp_start(const struct net_config *cfg, char *why, size_t size)
 	return r;
 }
 
-static void slirp_stop(void)
-{
-	atomic_store(&stopping, true);
-	wake();
-	pthread_join(thread, NULL);
-	lib.slirp_cleanup(slirp);
-}
-
-const struct eth_backend slirp_backend = { .name = "user", .start = slirp_start, .send = slirp_send, .stop = slirp_stop };
+const struct eth_backend slirp_backend = { .name = "user", .start = slirp_start, .send = slirp_send };

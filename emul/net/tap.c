@@ -38,7 +38,6 @@
 
 static int tap_fd = -1;
 static struct loop_watch watch;
-static _Atomic bool stopped;
 
 /* --- frames, each behind a struct virtio_net_hdr ------------------------------------------------------------------------------------------------------------- */
 
@@ -62,6 +61,13 @@ static ssize_t read_frame(struct virtio_net_hdr *h, uint8_t *frame, size_t *ret_
 	return n;
 }
 
+/* The administrator, or whoever made it, has removed the device: a cable that was pulled. Nothing brings it back. */
+static void lose_device(void)
+{
+	if (!route_eth_lost())
+		log_write("error", "the tap device has been removed: no network but loopback until the instance is started anew");
+}
+
 /* Edge-triggered: to the last frame, or once more soon. */
 static void drain(void *arg)
 {
@@ -73,13 +79,13 @@ static void drain(void *arg)
 	for (int i = 0; i < PER_TURN; i++) {
 		ssize_t n;
 
-		if (atomic_load(&stopped))
-			return;
 		n = read_frame(&h, frame, &len);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EBADFD)
+			lose_device();
 		if (n <= 0)
-			return; /* EAGAIN; or the device has gone: silence */
+			return;
 		take(&h, frame, len);
 	}
 	loop_post(drain, NULL);
@@ -96,6 +102,7 @@ static int tap_send(const void *frame, size_t len, const struct large_frame *l)
 {
 	struct virtio_net_hdr h = { .gso_type = VIRTIO_NET_HDR_GSO_NONE };
 	struct iovec iov[2] = { { &h, sizeof(h) }, { (void *)(uintptr_t)frame, len } };
+	ssize_t n;
 
 	if (l)
 		h = (struct virtio_net_hdr){
@@ -106,9 +113,9 @@ static int tap_send(const void *frame, size_t len, const struct large_frame *l)
 			.csum_start = l->tcp,
 			.csum_offset = offsetof(struct tcphdr, check),
 		};
-	return HOST(writev(tap_fd, iov, 2)) == (ssize_t)(sizeof(h) + len) ? 0 : -ENOBUFS;
+	n = HOST(writev(tap_fd, iov, 2));
+	return n == (ssize_t)(sizeof(h) + len) || n == -EBADFD /* as on a wire that leads nowhere */ ? 0 : -ENOBUFS;
 }
-
 
 /* --- the device --------------------------------------------------------------------------------------------------------- */
 
@@ -174,7 +181,8 @@ static int configure(const char *name, char *why, size_t size)
 		r = (int)HOST(ioctl(s, SIOCSIFFLAGS, &rq));
 	}
 	if (r < 0)
-		snprintf(why, size, "%s cannot be configured (10.0.2.2/24, up): %s", name, strerror(-r));
+		snprintf(why, size, "%s cannot be configured: %s: do it beforehand (ip addr add 10.0.2.2/24 dev %s; ip link set %s up)", name, strerror(-r),
+			 name, name);
 	return r;
 }
 
@@ -194,7 +202,8 @@ static int open_device(struct ifreq *rq, char *why, size_t size)
 	int fd = (int)HOST(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)), r;
 
 	if (fd < 0) {
-		snprintf(why, size, "/dev/net/tun: %s", strerror(-fd));
+		snprintf(why, size, "/dev/net/tun: %s: %s, or give --net user", strerror(-fd),
+			 fd == -ENOENT || fd == -ENODEV || fd == -ENXIO ? "load the module tun" : "permit reading and writing");
 		return fd;
 	}
 	rq->ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
@@ -204,10 +213,9 @@ static int open_device(struct ifreq *rq, char *why, size_t size)
 		return fd;
 	}
 	if (r == -EBUSY)
-		snprintf(why, size, "%s is used by another instance or program", rq->ifr_name);
+		snprintf(why, size, "%s is used by another instance or program: give another, or --net user", rq->ifr_name);
 	else if (r == -EPERM)
-		snprintf(why, size, "no permission to make %s: CAP_NET_ADMIN, or a device made for you (ip tuntap add %s mode tap user NAME)",
-			 rq->ifr_name, rq->ifr_name);
+		snprintf(why, size, "no permission: it takes CAP_NET_ADMIN, or a device made for you (ip tuntap add NAME mode tap user YOU; --net tap=NAME)");
 	else if (r == -EINVAL)
 		snprintf(why, size, "%s is no tap device, nor a name for one: make one (ip tuntap add NAME mode tap), or give another", rq->ifr_name);
 	else
@@ -237,7 +245,7 @@ static int tap_start(const struct net_config *cfg, char *why, size_t size)
 		return -EINVAL;
 	}
 	if (subnet_taken(cfg->tap ? cfg->tap : "", who, sizeof(who))) {
-		snprintf(why, size, "10.0.2.0/24 is in use on %s", who);
+		snprintf(why, size, "10.0.2.0/24 is in use on %s: end what has it, or give --net user", who);
 		return -EBUSY;
 	}
 	fill(&rq, cfg->tap ? cfg->tap : DEFAULT_NAME);
@@ -257,13 +265,10 @@ static int tap_start(const struct net_config *cfg, char *why, size_t size)
 	return 0;
 }
 
-/* With its descriptor a device that is not persistent goes. */
-static void tap_stop(void)
+/* With our process a device that is not persistent goes. One that stays is as it was. */
+static void tap_leave(void)
 {
-	atomic_store(&stopped, true);
-	loop_watch_del(&watch);
-	(void)ioctl(tap_fd, TUNSETOFFLOAD, 0ul); /* a device that stays is as it was */
-	close(tap_fd);
+	(void)ioctl(tap_fd, TUNSETOFFLOAD, 0ul);
 }
 
-const struct eth_backend tap_backend = { .name = "tap", .start = tap_start, .send = tap_send, .stop = tap_stop, .takes_large = true };
+const struct eth_backend tap_backend = { .name = "tap", .start = tap_start, .send = tap_send, .leave = tap_leave, .takes_large = true };

@@ -40,11 +40,7 @@ static int tap_send(const void *frame, size_t len, const struct large_frame *lar
 	return 0;
 }
 
-static void tap_stop(void)
-{
-}
-
-const struct eth_backend tap_backend = { .name = "fuzz", .start = tap_start, .send = tap_send, .stop = tap_stop };
+const struct eth_backend tap_backend = { .name = "fuzz", .start = tap_start, .send = tap_send };
 
 bool tap_is_likely(void)
 {

@@ -35,6 +35,8 @@ if command -v tcpdump > /dev/null && command -v ping > /dev/null; then
 	holds tcpdump-lo sees lo 127.0.0.1
 	cd - > /dev/null
 fi
+holds pcap-loopback sh -c "'$VMRUN' --net loopback --pcap '$scratch/c' true 2>&1 | grep -q 'nothing passes' && [ ! -e '$scratch/c' ]"
+holds pcap-fifo sh -c "mkfifo '$scratch/f'; timeout 180 '$VMRUN' --new --pcap '$scratch/f' true 2>&1 | grep -q 'nobody reads'"
 holds wrong-kind sh -c "'$VMRUN' --net bridge true 2>&1 | grep -q 'give tap, tap=NAME, user or loopback'"
 holds busy-port timeout 180 $PY -c '
 import socket, subprocess, sys
@@ -50,7 +52,7 @@ if [ "$(id -u)" = 0 ] && [ -e /dev/net/tun ]; then
 	ip netns add $ns
 	trap 'ip netns del $ns; rm -rf "$scratch"' EXIT
 	ip -n $ns link set lo up
-	for c in reaches_host host_reaches udp ping many_connections bulk second_instance capture vanishes multicast; do
+	for c in reaches_host host_reaches udp ping many_connections bulk second_instance refused capture vanishes multicast; do
 		holds "tap-$c" timeout 200 ip netns exec $ns $PY -m tap "$VMRUN" $c
 	done
 	holds tap-malformed timeout 200 ip netns exec $ns $PY -m malformed "$VMRUN"

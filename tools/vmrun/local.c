@@ -105,5 +105,6 @@ int local_run(struct options *o, int sigfd)
 	front_wait(&l.front, sigfd, &status);
 	if (o->stats)
 		instance_print_stats(in, 2);
+	instance_leave(in);
 	return end_like(status);
 }
