@@ -44,7 +44,8 @@ static json_t *describe(const struct program_config *p, bool stays, int argc, in
 				 "stays", stays, "leads_session", p->leads_session, "leads_group", p->leads_group, "umask", (int)p->umask, "given", given);
 
 	if (json)
-		json_object_update_new(json, json_pack("{s:I, s:I}", "ignored", (json_int_t)p->ignored, "blocked", (json_int_t)p->blocked));
+		json_object_update_new(json, json_pack("{s:I, s:I, s:b}", "ignored", (json_int_t)p->ignored, "blocked", (json_int_t)p->blocked,
+						       "cwd_deleted", p->cwd_deleted));
 	if (json && p->has_user)
 		json_object_update_new(json, json_pack("{s:I, s:I}", "uid", (json_int_t)p->uid, "gid", (json_int_t)p->gid));
 	return json;

@@ -3,7 +3,7 @@
  * The instance that others join: boots it and serves its socket until the last process has ended. What is asked, by the "op" of
  * the first message of a connection (wire.h):
  *
- *   run   {argc, envc, numbers, terminal, controlled, has_shell, leads_session, leads_group, stays, umask, ignored, blocked, uid, gid, given}; blob: the caller's directory, --cwd, arguments and
+ *   run   {argc, envc, numbers, terminal, controlled, has_shell, leads_session, leads_group, stays, umask, ignored, blocked, cwd_deleted, uid, gid, given}; blob: the caller's directory, --cwd, arguments and
  *         environment, each ended by NUL; descriptors: as `numbers` says, then the terminal. Answers with an event: "retry" (it
  *         is ending: start another), "error" {status, text}, or "started" {pid}. On a terminal the program does not run before the caller has said "go": what the terminal does with
  *         output is settled then. Then it goes on, see events below.

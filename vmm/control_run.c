@@ -117,6 +117,7 @@ static bool read_facts(struct wire_message *m, struct program_config *cfg)
 	cfg->leads_group = cfg->leads_session || wire_bool(m, "leads_group");
 	cfg->ignored = (uint64_t)wire_int(m, "ignored", 0);
 	cfg->blocked = (uint64_t)wire_int(m, "blocked", 0);
+	cfg->cwd_deleted = cfg->host_cwd && wire_bool(m, "cwd_deleted");
 	cfg->has_user = uid >= 0;
 	cfg->uid = (uint32_t)uid;
 	cfg->gid = (uint32_t)gid;

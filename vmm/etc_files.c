@@ -13,7 +13,7 @@
 #include "emul/net/lwip_port.h"
 #include "vmm/mounts.h"
 
-static struct cred *all_powerful(void)
+struct cred *mounts_cred(void)
 {
 	struct cred *c = cred_new(0);
 
@@ -80,7 +80,7 @@ static void write_all(struct fs_ctx *ctx, const struct instance_config *cfg)
 void etc_files_write(struct instance_env *env, const struct instance_config *cfg)
 {
 	AUTO_PATH root = PATH_INIT;
-	struct cred *cred = all_powerful();
+	struct cred *cred = mounts_cred();
 	struct fs_ctx ctx = { .vfs = env->vfs, .cred = cred, .limit_fsize = UINT64_MAX };
 
 	vfs_root(env->vfs, &root);

@@ -248,8 +248,14 @@ static int show_later(struct instance *in, const char *dir, struct path *ret_hom
 
 int mounts_cwd(struct instance *in, const struct program_config *cfg, struct path *ret, struct path *ret_home, struct instance_error *err)
 {
-	const char *outside = in->cfg->rootfs ? NULL : cfg->host_cwd, *dir = cfg->cwd ? cfg->cwd : outside ? outside : "/";
+	const char *outside = in->cfg->rootfs ? NULL : cfg->host_cwd, *dir;
 
+	if (outside && cfg->cwd_deleted) {
+		if (!cfg->cwd && deleted_directory(&in->env, outside, ret) == 0)
+			return 0;
+		outside = NULL;
+	}
+	dir = cfg->cwd ? cfg->cwd : outside ? outside : "/";
 	if (may_show(outside) && show_later(in, outside, ret_home, err) < 0)
 		return -1;
 	if (find_place(&in->env, dir, ret) < 0)

@@ -17,5 +17,8 @@ int mounts_cwd(struct instance *in, const struct program_config *cfg, struct pat
 
 /* etc_files.c: resolv.conf and hosts that fit the network; after the root is mounted, before anything writable. */
 void etc_files_write(struct instance_env *env, const struct instance_config *cfg);
+/* deleted.c: a directory in memory that has been removed and was called dir, as far as that can be. 0 or -errno. */
+int deleted_directory(struct instance_env *env, const char *dir, struct path *ret);
+struct cred *mounts_cred(void); /* may do everything in the instance's files; NULL: no memory */
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef VMM_PROGRAM_H
 #define VMM_PROGRAM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,7 @@ struct program_config {
 	char **argv;              /* argv[0] is looked up along PATH of envp, in the instance's own files */
 	char **envp;
 	const char *host_cwd;     /* the caller's directory outside, shown inside for real; NULL: none, or out of reach */
+	bool cwd_deleted;         /* that was its name, but it has been removed: so it is inside */
 	const char *cwd;          /* the program's working directory inside; NULL: host_cwd, or "/" where it cannot be seen */
 	mode_t umask;
 	bool has_user;            /* run as: */

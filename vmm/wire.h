@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 #define WIRE_MAX_JSON ((size_t)4 << 20)  /* answers: the table of processes */
 #define WIRE_MAX_BLOB ((size_t)8 << 20)  /* Linux takes 6 MiB of arguments and environment */
 #define WIRE_MAX_FDS (16 * 253)          /* SCM_MAX_FD with each byte of the header */

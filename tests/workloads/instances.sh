@@ -231,6 +231,20 @@ leftovers() { # of 40 ended ones, one of them killed: logs of the last ones stay
 	ctl s logs > /dev/null && ctl r ps > /dev/null && ctl r stop && gone r && rm "$dir"/old*
 }
 
+removed_directory() { # of the caller: as natively, alone and in an instance that shows others for real; with --cwd it does not matter
+	local how py="/usr/bin/python3 $here/deleted.py"
+	in_removed() { mkdir -p "$scratch/x/removed" && cd "$scratch/x/removed" && rmdir "$scratch/x/removed" && "$@"; }
+	(in_removed $py) > "$scratch/native" || return 1
+	(cd "$scratch/x" && run w sh -c 'sleep 1000 > /dev/null 2>&1 &') || return 1
+	for how in "--new" "--name w$$" "--name w"; do
+		(in_removed timeout -k 5 180 "$VMRUN" $how $py) > "$scratch/removed" || return 1
+		[ "$how" != "--name w" ] || sed -i 's,^getcwd ENOENT /,&'"${scratch#/}/x/"',; s,^up /$,up '"$scratch/x"',' "$scratch/removed"
+		diff "$scratch/native" "$scratch/removed" || return 1
+		[ ! -e "$scratch/x/removed" ] && [ ! -e "$scratch/x/file" ] || return 1
+	done
+	is "$(in_removed timeout -k 5 180 "$VMRUN" --new --cwd /usr pwd)" /usr && ctl w stop && gone w
+}
+
 garbage() { timeout 300 python3 "$here/instances.py" garbage "$VMRUN" "$dir" && gone m; }
 terminal() { timeout 300 python3 "$here/instances.py" terminal "$VMRUN" && gone n; }
 unsafe_directory() {
@@ -240,7 +254,7 @@ unsafe_directory() {
 }
 
 for c in status_comes_back joins daemon_outlives each_has_its_own pipes ten_at_once one_after_the_other killed_instance killed_client signals \
-	contradictions control directories_go_with_their_programs everything_in_json leftovers garbage terminal unsafe_directory inherited hung; do
+	contradictions control directories_go_with_their_programs everything_in_json leftovers removed_directory garbage terminal unsafe_directory inherited hung; do
 	[ $# = 0 ] || [[ " $* " == *" $c "* ]] || continue
 	holds "$c" "$c"
 done

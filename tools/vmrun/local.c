@@ -83,7 +83,6 @@ int local_run(struct options *o, int sigfd)
 	struct instance *in;
 	int status;
 
-	o->cfg.host_cwd = o->program.host_cwd;
 	o->program.limits = limits;
 	if (instance_raise_limits(limits, &err) < 0 || instance_new(&o->cfg, &in, &err) < 0)
 		return complain(err.status, err.text);

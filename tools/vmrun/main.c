@@ -106,13 +106,31 @@ static int take_signals(bool own_instance)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Of one that has been removed what its name was. One that is out of reach is none. */
+static void describe_directory(struct options *o)
+{
+	static const char deleted[] = " (deleted)";
+	const size_t tail = sizeof(deleted) - 1;
+	static char cwd[4096];
+	ssize_t n;
+
+	if (getcwd(cwd, sizeof(cwd))) {
+		o->program.host_cwd = cwd[0] == '/' ? cwd : NULL;
+		o->cfg.host_cwd = o->program.host_cwd;
+		return;
+	}
+	n = errno == ENOENT ? readlink("/proc/self/cwd", cwd, sizeof(cwd) - 1) : -1;
+	if (n <= (ssize_t)tail || cwd[0] != '/' || memcmp(cwd + n - tail, deleted, tail))
+		return;
+	cwd[n - (ssize_t)tail] = '\0';
+	o->program.host_cwd = cwd;
+	o->program.cwd_deleted = true;
+}
+
 /* What the program has from us. */
 static void describe_caller(struct options *o)
 {
-	static char cwd[4096];
-
-	/* A directory that was deleted or is out of reach: the program will see the same. */
-	o->program.host_cwd = getcwd(cwd, sizeof(cwd)) && cwd[0] == '/' ? cwd : NULL;
+	describe_directory(o);
 	o->program.umask = umask(0);
 	o->program.console = terminal_find();
 	o->program.has_shell = terminal_has_shell();
@@ -164,9 +182,7 @@ int main(int argc, char **argv)
 	if (o.stats)
 		stats_enable();
 	if (o.serve) {
-		static char cwd[4096];
-
-		o.program.host_cwd = getcwd(cwd, sizeof(cwd)) && cwd[0] == '/' ? cwd : NULL;
+		describe_directory(&o);
 		return serve_instance(&o);
 	}
 	o.program.envp = build_environment(&o);

@@ -94,7 +94,6 @@ static _Noreturn void become_instance(const struct options *o, const struct meet
 	listen_fd = own_descriptors(m, listen_fd, log);
 	prctl(PR_SET_NAME, "vmrun-instance");
 	cfg = o->cfg;
-	cfg.host_cwd = o->program.host_cwd;
 	cfg.outlives_programs = true;
 	if (chdir("/") < 0 || !cfg.host_cwd)
 		log_dbg(PROC, "the instance has no working directory to show");
