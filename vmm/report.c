@@ -9,26 +9,19 @@
 #include "emul/proc/lifecycle.h"
 #include "emul/proc/task.h"
 #include "vmm/instance_internal.h"
+#include "vmm/plain.h"
 
 #define COMMAND_MAX 4096
 
-/* Bytes of a guest: separators become blanks, and whatever is not plain a question mark if the whole is not UTF-8. */
-static json_t *plain_text(char *buf, size_t len)
+/* Arguments with blanks between them. */
+static json_t *words(char *buf, size_t len)
 {
-	json_t *r;
-
 	while (len && !buf[len - 1])
 		len--;
 	for (size_t i = 0; i < len; i++)
 		if (!buf[i])
 			buf[i] = ' ';
-		else if ((unsigned char)buf[i] < 0x20 || buf[i] == 0x7f)
-			buf[i] = '?';
-	r = json_stringn(buf, len);
-	for (size_t i = 0; !r && i < len; i++)
-		if (buf[i] & 0x80)
-			buf[i] = '?';
-	return r ? r : json_stringn(buf, len);
+	return plain_text(buf, len);
 }
 
 static json_t *command_of(struct task *t)
@@ -43,7 +36,7 @@ static json_t *command_of(struct task *t)
 		if (l.arg_end > l.arg_start)
 			n = mm_access_remote(mm, l.arg_start, buf, MIN(l.arg_end - l.arg_start, sizeof(buf)), false);
 	}
-	return plain_text(buf, n);
+	return words(buf, n);
 }
 
 static uint64_t memory_of(struct task *t)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Parts of instances.sh: nonsense on the control socket; a terminal. usage: instances.py garbage VMRUN DIR | terminal VMRUN"""
-import array, fcntl, os, pty, random, select, signal, socket, struct, subprocess, sys, termios, time
+"""Parts of instances.sh: nonsense on the control socket; a terminal. usage: instances.py garbage VMRUN DIR | looks VMRUN | terminal VMRUN"""
+import array, fcntl, json, os, pty, random, select, signal, socket, struct, subprocess, sys, termios, time
 
 
 def wait_for(what, seconds=60):
@@ -98,6 +98,30 @@ class Terminal:
 
     def status(self):
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def looks(vmrun):
+    """vmctl top on terminals of any size, and ps: whole characters, no control characters of a guest's, no line too long."""
+    ctl = [os.path.join(os.path.dirname(vmrun), "vmctl"), "--name", "x"]
+    odd = b"caf\xc3\xa9 \xff \x1b[31m \xc2\x9b \xe6\x97\xa5 " + b"y" * 300
+    subprocess.run([vmrun, "--name", "x", "sh", "-c", 'sh -c "while :; do sleep 1000; done" "$0" > /dev/null 2>&1 &', odd], check=True, timeout=60)
+    command = [p["command"] for p in json.loads(subprocess.run(ctl + ["--json", "ps"], stdout=subprocess.PIPE, timeout=60).stdout) if "caf" in p["command"]]
+    assert "caf\u00e9 ? ?[31m ? \u65e5 yyy" in command[0], command
+    out = subprocess.run(ctl + ["ps", "-f"], stdout=subprocess.PIPE, timeout=60).stdout.decode()
+    assert "y" * 300 in out, out
+    for rows, cols in ((5, 20), (9, 59), (24, 110)):
+        t = Terminal(ctl + ["top"], rows, cols)
+        t.expect(b"instance")  # of whatever size it was when it began
+        t.resize(rows, cols + 1)
+        t.expect(b"\x1b[J")
+        t.expect(b"\x1b[H")
+        t.expect(b"\x1b[J", keep=True)
+        lines = t.seen[:t.seen.index(b"\x1b[J")].decode().replace("\x1b[K", "").split("\r\n")
+        assert len(lines) <= rows and max(map(len, lines)) <= cols + 1, (rows, cols, lines)
+        assert (cols < 100) or any("caf\u00e9" in line for line in lines), lines
+        os.kill(t.pid, signal.SIGTERM)
+        t.status()
+    subprocess.run(ctl + ["stop"], check=True, timeout=60)
 
 
 def terminal(vmrun):

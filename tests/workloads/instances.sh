@@ -246,6 +246,7 @@ removed_directory() { # of the caller: as natively, alone and in an instance tha
 }
 
 garbage() { timeout 300 python3 "$here/instances.py" garbage "$VMRUN" "$dir" && gone m; }
+looks() { timeout 300 python3 "$here/instances.py" looks "$VMRUN" && gone x; }
 terminal() { timeout 300 python3 "$here/instances.py" terminal "$VMRUN" && gone n; }
 unsafe_directory() {
 	mkdir -m 700 -p "$scratch/other"; mkdir -m 777 "$scratch/other/vmrun"; chmod 777 "$scratch/other/vmrun"
@@ -254,7 +255,7 @@ unsafe_directory() {
 }
 
 for c in status_comes_back joins daemon_outlives each_has_its_own pipes ten_at_once one_after_the_other killed_instance killed_client signals \
-	contradictions control directories_go_with_their_programs everything_in_json leftovers removed_directory garbage terminal unsafe_directory inherited hung; do
+	contradictions control directories_go_with_their_programs everything_in_json leftovers removed_directory garbage looks terminal unsafe_directory inherited hung; do
 	[ $# = 0 ] || [[ " $* " == *" $c "* ]] || continue
 	holds "$c" "$c"
 done

@@ -14,10 +14,13 @@
 #include "tools/vmctl/vmctl.h"
 #include "vmm/client.h"
 #include "vmm/meeting.h"
+#include "vmm/plain.h"
 
 #define ANSWER_MS 20000 /* stop takes a while */
 #define LIST_MS 3000    /* one that is stuck does not keep us from the others */
 #define TOP_S 2
+#define WIDE 80        /* columns that have room for all of what is known and some of the command */
+#define BUSIEST 20     /* where there is no terminal */
 
 struct arguments {
 	const char *name, *word[3];
@@ -138,20 +141,29 @@ static int do_list(const struct arguments *a)
 	if (a->json)
 		print_json(list);
 	else
-		table_instances(list);
+		table_instances(stdout, list);
 	return 0;
 }
 
 static int do_ps(const struct arguments *a)
 {
 	json_t *r = ask(a->name, request("ps"));
+	AUTO_FREE char *text = NULL;
+	size_t size;
+	FILE *to;
 
 	if (!r)
 		return 1;
-	if (a->json)
+	if (a->json) {
 		print_json(json_object_get(r, "processes"));
-	else
-		table_processes(json_object_get(r, "processes"), a->full);
+		return 0;
+	}
+	to = open_memstream(&text, &size);
+	if (!to)
+		return complain("out of memory");
+	table_processes(to, json_object_get(r, "processes"), a->full);
+	fclose(to);
+	screen_lines(text);
 	return 0;
 }
 
@@ -169,7 +181,7 @@ static int do_stats(const struct arguments *a)
 	now = ask(a->name, request("stats"));
 	if (!now)
 		return 1;
-	show_stats(before, now);
+	show_stats(stdout, before, now);
 	return 0;
 }
 
@@ -183,13 +195,24 @@ static void print_look(const json_t *stats, const json_t *ps)
 	json_decref(look);
 }
 
+/* As many processes as there is room for, below the figures, a blank line and their head, and above the cursor. */
 static void show_look(const json_t *before, const json_t *stats, const json_t *ps)
 {
-	if (isatty(1))
-		printf("\033[H\033[J");
-	show_stats(before ? before : stats, stats);
-	putchar('\n');
-	table_busiest(json_object_get(ps, "processes"));
+	AUTO_FREE char *text = NULL;
+	unsigned rows, columns;
+	bool terminal = screen_size(&rows, &columns);
+	size_t size, most = !terminal ? BUSIEST : rows > STATS_LINES + 3 ? rows - STATS_LINES - 3 : 0;
+	FILE *to = open_memstream(&text, &size);
+
+	if (!to)
+		return;
+	show_stats(to, before ? before : stats, stats);
+	fputc('\n', to);
+	table_busiest(to, json_object_get(ps, "processes"), !terminal || columns >= WIDE, most);
+	if (!terminal)
+		fputc('\n', to);
+	fclose(to);
+	screen_draw(text);
 }
 
 static int do_top(const struct arguments *a)
@@ -210,7 +233,7 @@ static int do_top(const struct arguments *a)
 		json_decref(ps);
 		json_decref(before);
 		before = stats;
-		sleep(TOP_S);
+		screen_wait(TOP_S);
 	}
 }
 
@@ -260,20 +283,6 @@ static int do_stop(const struct arguments *a)
 	return done(a, ask(a->name, json_pack("{s:s, s:b}", "op", "stop", "force", a->force)));
 }
 
-/* Not all of a guest's bytes need be UTF-8. */
-static json_t *line_text(char *line, size_t len)
-{
-	json_t *r;
-
-	if (len && line[len - 1] == '\n')
-		len--;
-	r = json_stringn(line, len);
-	for (size_t i = 0; !r && i < len; i++)
-		if (line[i] & 0x80)
-			line[i] = '?';
-	return r ? r : json_stringn(line, len);
-}
-
 /* false: there is none. list NULL: it is printed. */
 static bool read_log(const char *file, json_t *list)
 {
@@ -284,7 +293,7 @@ static bool read_log(const char *file, json_t *list)
 
 	while (f && (n = getline(&line, &size, f)) > 0) {
 		if (list)
-			json_array_append_new(list, line_text(line, (size_t)n));
+			json_array_append_new(list, plain_text(line, (size_t)n - (line[n - 1] == '\n')));
 		else
 			fwrite(line, 1, (size_t)n, stdout);
 	}

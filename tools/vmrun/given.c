@@ -2,13 +2,16 @@
 /* The options that belong to an instance and not to one program, in a form that can be compared. */
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "emul/base/auto.h"
 #include "tools/vmrun/options.h"
+#include "vmm/plain.h"
 
 static void put(json_t *to, const char *option, const char *text)
 {
 	if (text)
-		json_object_set_new(to, option, json_string_nocheck(text));
+		json_object_set_new(to, option, plain_text(text, strlen(text)));
 }
 
 static json_t *volumes(const struct options *o)
@@ -17,8 +20,10 @@ static json_t *volumes(const struct options *o)
 
 	for (unsigned i = 0; i < o->cfg.nvolumes; i++) {
 		const struct instance_volume *v = &o->cfg.volumes[i];
+		AUTO_FREE char *text = NULL;
 
-		json_array_append_new(list, json_sprintf("%s:%s%s", v->host, v->guest, v->read_only ? ":ro" : ""));
+		if (asprintf(&text, "%s:%s%s", v->host, v->guest, v->read_only ? ":ro" : "") >= 0)
+			json_array_append_new(list, plain_text(text, strlen(text)));
 	}
 	return list;
 }
