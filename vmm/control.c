@@ -21,6 +21,7 @@
 #include "emul/base/mutex.h"
 #include "emul/proc/task.h"
 #include "vmm/control_run.h"
+#include "vmm/plain.h"
 #include "vmm/report.h"
 #include "vmm/wire.h"
 
@@ -117,7 +118,7 @@ static void answer(struct caller *c, json_t *what)
 
 static json_t *error_text(const char *text)
 {
-	return json_pack("{s:s}", "error", text);
+	return json_pack("{s:o}", "error", plain_text(text, strlen(text)));
 }
 
 static void do_ps(struct caller *c)

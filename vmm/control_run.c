@@ -14,6 +14,7 @@
 #include "emul/base/log.h"
 #include "emul/proc/signal.h"
 #include "vmm/console.h"
+#include "vmm/plain.h"
 #include "vmm/program.h"
 #include "vmm/wire.h"
 
@@ -33,7 +34,7 @@ struct run {
 
 void control_send_error(int fd, int status, const char *text)
 {
-	wire_send(fd, json_pack("{s:s, s:i, s:s}", "event", "error", "status", status, "text", text), NULL, 0, NULL, 0);
+	wire_send(fd, json_pack("{s:s, s:i, s:o}", "event", "error", "status", status, "text", plain_text(text, strlen(text))), NULL, 0, NULL, 0);
 }
 
 static void tell(struct run *r, json_t *event)

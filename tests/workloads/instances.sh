@@ -26,6 +26,7 @@ status_comes_back() {
 	run a sh -c 'exit 7'; is $? 7 || return 1
 	run a sh -c 'kill -TERM $$' 2> /dev/null; is $? 143 || return 1
 	run a no-such-program 2> /dev/null; is $? 127 || return 1
+	run a $'\xffno-such' 2> "$scratch/err"; is "$? $(cat "$scratch/err")" "127 vmrun: ?no-such: not found along PATH: give its path, or set PATH" || return 1
 	run a "$scratch" 2> /dev/null; is $? 126 || return 1
 	gone a
 }
