@@ -41,7 +41,7 @@ static bool use_below(const char *base, char ret[MEETING_DIR_SIZE])
 	if (snprintf(ret, MEETING_DIR_SIZE, "%s/vmrun", base) >= MEETING_DIR_SIZE)
 		return false;
 	mkdir(ret, 0700);
-	return is_private(ret, true);
+	return is_private(ret, true) && eaccess(ret, W_OK | X_OK) == 0;
 }
 
 int meeting_dir(char ret[MEETING_DIR_SIZE], char *err, size_t err_size)
@@ -116,6 +116,11 @@ static int new_socket(const struct meeting *m, struct sockaddr_un *ret)
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	memcpy(ret->sun_path, m->sock, sizeof(ret->sun_path));
 	return (int)HOST(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+const char *meeting_error(int e)
+{
+	return e == -EPERM ? "somebody else listens there" : strerror(-e);
 }
 
 bool meeting_peer_ok(int fd, pid_t *ret_pid)

@@ -44,5 +44,6 @@ int meeting_connect(const struct meeting *m, int wait_ms);
 int meeting_listen(const struct meeting *m);
 /* The other end of a connection is of this user. *ret_pid may be NULL. */
 bool meeting_peer_ok(int fd, pid_t *ret_pid);
+const char *meeting_error(int e); /* what the negative e of these functions means */
 
 #endif

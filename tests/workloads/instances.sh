@@ -252,7 +252,12 @@ terminal() { timeout 300 python3 "$here/instances.py" terminal "$VMRUN" && gone 
 unsafe_directory() {
 	mkdir -m 700 -p "$scratch/other"; mkdir -m 777 "$scratch/other/vmrun"; chmod 777 "$scratch/other/vmrun"
 	(XDG_RUNTIME_DIR=$scratch/other timeout 180 "$VMRUN" --name "o$$" true) > /dev/null 2>&1
-	is "$(ls "$scratch/other/vmrun")" ""
+	is "$(ls "$scratch/other/vmrun")" "" || return 1
+	# what stands in the way is said, and what to do
+	mkdir -m 700 -p "$dir"; ln -s nowhere "$dir/o1.lock"; run o1 true 2> "$scratch/err"; is $? 125 && grep -q '^vmrun: .*/o1.lock: .*remove it' "$scratch/err" || { cat "$scratch/err"; return 1; }
+	mkdir "$dir/o2.sock"; run o2 true 2> "$scratch/err"; is $? 125 && grep -q '^vmrun: .*/o2.sock: .*remove it' "$scratch/err" || { cat "$scratch/err"; return 1; }
+	rm -r "$dir/o1.lock" "$dir"/o2.*
+	"$VMRUN" --help 1>&- 2> /dev/null; is $? 125
 }
 
 for c in status_comes_back joins daemon_outlives each_has_its_own pipes ten_at_once one_after_the_other killed_instance killed_client signals \

@@ -66,7 +66,7 @@ static json_t *ask(const char *name, json_t *what)
 	else if (e == -ETIMEDOUT)
 		snprintf(err, sizeof(err), "instance '%s' does not answer: is it stopped? kill its process, vmrun-instance, if need be", name);
 	else if (e < 0)
-		snprintf(err, sizeof(err), "instance '%s': %s", name, strerror(-e));
+		snprintf(err, sizeof(err), "%s: %s", m.sock, meeting_error(e));
 	if (!r)
 		complain(err);
 	return r;
@@ -105,7 +105,7 @@ static json_t *look_at(const struct meeting *m, const char *name)
 
 	if (!e || is_nobody(e))
 		return r;
-	return json_pack("{s:s, s:s}", "name", name, "error", e == -ETIMEDOUT ? "does not answer" : e < 0 ? strerror(-e) : err);
+	return json_pack("{s:s, s:s}", "name", name, "error", e == -ETIMEDOUT ? "does not answer" : e < 0 ? meeting_error(e) : err);
 }
 
 static json_t *all_instances(const char *dir)

@@ -65,11 +65,14 @@ static char **build_environment(const struct options *o)
 	return env;
 }
 
-/* What the caller has closed stays closed for the program; but nothing of ours may come to be where messages are written. */
+/*
+ * What the caller has closed stays closed for the program; but nothing of ours may come to be where messages are written. Reading 0 and
+ * writing 1 and 2 fails as if they were closed.
+ */
 static void fill_standard_descriptors(void)
 {
 	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", (fd ? O_RDONLY : O_WRONLY) | O_CLOEXEC) < 0)
 			return;
 }
 

@@ -137,6 +137,11 @@ static int start(const struct options *o, const struct meeting *m, int lock)
 	return 0;
 }
 
+static bool is_shortage(int e)
+{
+	return e == -EAGAIN || e == -ENOMEM || e == -EMFILE || e == -ENFILE;
+}
+
 int join_instance(const struct options *o, bool *ret_started, char *err, unsigned long err_size)
 {
 	struct meeting m;
@@ -160,7 +165,9 @@ int join_instance(const struct options *o, bool *ret_started, char *err, unsigne
 		}
 		close(lock);
 	}
-	if (fd < 0)
-		snprintf(err, err_size, "%s: %s", m.sock, fd == -EPERM ? "somebody else listens there" : strerror(r < 0 ? -r : -fd));
-	return fd < 0 ? -1 : fd;
+	r = r < 0 ? r : fd;
+	if (r < 0)
+		snprintf(err, err_size, "%s: %s%s", lock < 0 ? m.lock : m.sock, meeting_error(r), is_shortage(r) ? "" :
+			 ": remove it, or set XDG_RUNTIME_DIR to another directory");
+	return r < 0 ? -1 : fd;
 }
