@@ -494,7 +494,7 @@ void control_serve(const struct instance_config *cfg, const char *name, const st
 	s.spare_fd = eventfd(0, EFD_CLOEXEC);
 	if (s.idle_fd < 0 || stat(m->sock, &s.sock) < 0)
 		snprintf(err.text, sizeof(err.text), "%s: %s", m->sock, strerror(errno));
-	else if (instance_raise_limits(NULL, &err) == 0 && instance_new(cfg, &s.in, &err) == 0)
+	else if (instance_new(cfg, &s.in, &err) == 0)
 		err.text[0] = '\0';
 	if (err.text[0])
 		refuse(m, listen_fd, options, &err);

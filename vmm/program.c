@@ -276,6 +276,8 @@ static int load(struct program *p, const struct program_config *cfg, struct inst
 		return instance_fail(err, STATUS_NOT_EXECUTABLE, "%s: not an x86-64 Linux program or script", name);
 	if (r == -EACCES)
 		return instance_fail(err, STATUS_NOT_EXECUTABLE, "%s: permission denied: is it an executable file?", name);
+	if (r == -ENOMEM || r == -EFAULT) /* the latter: its arguments had no place */
+		return instance_fail(err, STATUS_VMRUN, "%s: no memory for it: raise --memory, or what the host permits (ulimit -v)", name);
 	return instance_fail(err, STATUS_NOT_EXECUTABLE, "%s: cannot run: %s", name, strerror(-r));
 }
 
@@ -333,7 +335,7 @@ static int build(struct program *p, const struct program_config *cfg, struct ins
 		if (p->console)
 			console_opened(p->console);
 		if (r < 0)
-			r = instance_fail(err, STATUS_VMRUN, "cannot take over open descriptors: %s", strerror(-r));
+			r = instance_fail(err, STATUS_VMRUN, "cannot take over open descriptors: %s%s", strerror(-r), r == -EMFILE ? ": permit more (ulimit -n)" : "");
 	}
 	if (r < 0) {
 		cred_put(cred);

@@ -138,6 +138,8 @@ inherited() { # ignored and blocked signals, descriptors beyond what one message
 	# a message that the instance is gone goes to nobody, and not into its socket
 	(run t no-such-program 0<&- 1>&- 2>&-); is $? 127 && gone t || return 1
 	(set -o pipefail; ulimit -S -n 40; ulimit -S -t 1; ulimit -S -v 600000; ulimit -S -f 1; run t sh -c 'ulimit -n; sleep 1000 > /dev/null 2>&1 &' | cat > "$scratch/mine") && is "$(cat "$scratch/mine")" 40 || return 1
+	# too few for an instance, and nobody may raise that: in one line and at once; nothing stays
+	(ulimit -n 20; "$VMRUN" --name "t$$" true) 2> "$scratch/err" || { grep -q 'permit more (ulimit -n)' "$scratch/err" && [ ! -e "$dir/t$$.sock" ]; } || { cat "$scratch/err"; return 1; }
 	(cd "$scratch" && run t sh -c 'head -c 100000 /dev/zero > written && ulimit -f') > "$scratch/mine" || return 1
 	is "$(stat -c %s "$scratch/written") $(cat "$scratch/mine")" "100000 $(ulimit -f)" || return 1
 	run t python3 -c 'import time

@@ -82,7 +82,7 @@ static int own_descriptors(const struct meeting *m, int listen_fd, int out)
 	return LISTEN;
 }
 
-/* log: -1, or where its messages go instead of to its file. */
+/* log: -1, or where its messages go instead of to its file. Limits have been raised. */
 static _Noreturn void become_instance(const struct options *o, const struct meeting *m, int listen_fd, int log)
 {
 	static struct instance_config cfg;
@@ -111,35 +111,41 @@ int serve_instance(const struct options *o)
 
 	if (getsockopt(o->serve_fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens)
 		return complain(STATUS_VMRUN, "--serve: no socket listens at that descriptor: it is for libvmrun");
-	if (meeting_of(options_name(o), &m, err.text, sizeof(err.text)) < 0)
+	if (meeting_of(options_name(o), &m, err.text, sizeof(err.text)) < 0 || instance_raise_limits(NULL, &err) < 0)
 		return complain(STATUS_VMRUN, err.text);
 	become_instance(o, &m, o->serve_fd, o->serve_log);
 }
 
-/* Locked; nobody listens. 0 or -errno. */
+/* Locked; nobody listens. 0 or -errno; -EMFILE: too few may be open. */
 static int start(const struct options *o, const struct meeting *m, int lock)
 {
 	AUTO_FD listen_fd = meeting_listen(m);
+	struct instance_error err;
 	pid_t pid;
-	int status;
+	int status = 0, r;
 
 	if (listen_fd < 0)
 		return listen_fd;
 	pid = fork();
 	if (pid == 0) {
 		close(lock);
+		if (instance_raise_limits(NULL, &err) < 0) /* not ours: what the program is to have */
+			_exit(STATUS_VMRUN);
 		become_instance(o, m, listen_fd, -1);
 	}
-	if (pid < 0)
-		return -errno;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	r = pid < 0 ? -errno : 0;
+	while (r == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return 0;
+	if (status)
+		r = -EMFILE;
+	if (r < 0)
+		unlink(m->sock);
+	return r;
 }
 
 static bool is_shortage(int e)
 {
-	return e == -EAGAIN || e == -ENOMEM || e == -EMFILE || e == -ENFILE;
+	return e == -EAGAIN || e == -ENOMEM || e == -ENFILE;
 }
 
 int join_instance(const struct options *o, bool *ret_started, char *err, unsigned long err_size)
@@ -167,7 +173,7 @@ int join_instance(const struct options *o, bool *ret_started, char *err, unsigne
 	}
 	r = r < 0 ? r : fd;
 	if (r < 0)
-		snprintf(err, err_size, "%s: %s%s", lock < 0 ? m.lock : m.sock, meeting_error(r), is_shortage(r) ? "" :
-			 ": remove it, or set XDG_RUNTIME_DIR to another directory");
+		snprintf(err, err_size, "%s: %s%s", lock < 0 ? m.lock : m.sock, meeting_error(r),
+			 r == -EMFILE ? ": permit more (ulimit -n)" : is_shortage(r) ? "" : ": remove it, or set XDG_RUNTIME_DIR to another directory");
 	return r < 0 ? -1 : fd;
 }
