@@ -167,7 +167,7 @@ void inet_tcp_wire_close(struct inet_tcp *t, bool reset);        /* the socket i
 void inet_tcp_wire_options(struct inet_tcp *t);                  /* NODELAY, keepalive, TOS, TTL */
 void inet_tcp_wire_filters(void);                                /* some socket has a filter: its segments are looked at from now on */
 struct lwip_packet;
-bool inet_tcp_wire_drops(const struct lwip_packet *pk);          /* the receiver's filter does not want it. Core lock held */
+bool inet_tcp_wire_drops(const struct lwip_packet *pk);          /* it is no good, or the receiver's filter does not want it. Core lock held */
 struct tcp_info;
 void inet_tcp_wire_info(struct inet_tcp *t, struct tcp_info *ret);
 

@@ -240,8 +240,13 @@ static void apply_options(struct inet_tcp *t)
 	pcb->tos = (u8_t)t->inet.ip.tos;
 	if (t->inet.ip.ttl > 0)
 		pcb->ttl = (u8_t)t->inet.ip.ttl;
+}
+
+/* TCP_MAXSEG: of a connection that begins. As on Linux one that is there keeps its size; lwIP's queue would not bear a smaller one. */
+static void limit_segments(struct inet_tcp *t)
+{
 	if (t->opt.maxseg)
-		pcb->mss = (u16_t)MIN(pcb->mss, t->opt.maxseg);
+		t->pcb->mss = (u16_t)MIN(t->pcb->mss, t->opt.maxseg);
 }
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
@@ -253,7 +258,7 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
 	inet_lock(&t->inet);
 	if (t->state == TCP_SYN_SENT) {
 		inet_tcp_connected_locked(t);
-		apply_options(t); /* the segment size is known now */
+		limit_segments(t); /* the other side's is known now */
 	}
 	inet_unlock(&t->inet);
 	return ERR_OK;
@@ -267,6 +272,7 @@ static void attach(struct inet_tcp *t, struct tcp_pcb *pcb)
 	tcp_recv(pcb, on_recv);
 	tcp_sent(pcb, on_sent);
 	tcp_err(pcb, on_error);
+	limit_segments(t);
 	apply_options(t);
 }
 

@@ -185,13 +185,49 @@ static void icmp4_in(const struct lwip_packet *pk)
 		inet_icmp_input(g, IPPROTO_ICMP, pk->header);
 }
 
-static void icmp6_in(const struct lwip_packet *pk)
+enum { ROUTER_ADVERTISEMENT = 134, NEIGHBOUR_ADVERTISEMENT = 136, REDIRECT = 137 }; /* linux/icmpv6.h has not got them */
+
+/* Somebody says that our address is his. It is ours already, so Linux does not care; lwIP would give it up. */
+static bool claims_ours(const struct lwip_packet *pk)
+{
+	struct in6_addr target;
+	size_t at = pk->header + sizeof(struct icmp6hdr);
+
+	if (pk->len < at + sizeof(target))
+		return false;
+	lwip_packet_copy(pk, &target, at, sizeof(target));
+	return route_is_local(&target);
+}
+
+/*
+ * lwIP believes what Linux does not: sizes below IPv6's least or above the link's, and other ways to neighbours. Routers are not asked for
+ * anything (route_to() knows the link only), so lwIP need not learn what they say.
+ */
+static bool misleads(const struct lwip_packet *pk, const struct icmp6hdr *h)
+{
+	uint32_t mtu = ntohl(h->icmp6_mtu);
+
+	switch (h->icmp6_type) {
+	case ICMPV6_PKT_TOOBIG:
+		return mtu < IPV6_MIN_MTU || mtu >= ETH_MTU;
+	case NEIGHBOUR_ADVERTISEMENT:
+		return claims_ours(pk);
+	case ROUTER_ADVERTISEMENT:
+	case REDIRECT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* true: lwIP shall not see it. */
+static bool icmp6_in(const struct lwip_packet *pk)
 {
 	struct dgram_fault f = { .ee.ee_origin = SO_EE_ORIGIN_ICMP6 };
 	struct icmp6hdr h;
 
 	if (pk->len < pk->header + sizeof(h) || !lwip_packet_checksum_ok(pk, IPPROTO_ICMPV6))
-		return;
+		return false;
 	lwip_packet_copy(pk, &h, pk->header, sizeof(h));
 	f.ee.ee_type = h.icmp6_type;
 	f.ee.ee_code = h.icmp6_code;
@@ -219,6 +255,7 @@ static void icmp6_in(const struct lwip_packet *pk)
 	struct dgram *g = packet_dgram(pk, 0, pk->len);
 	if (g)
 		inet_icmp_input(g, IPPROTO_ICMPV6, pk->header);
+	return misleads(pk, &h);
 }
 
 bool lwip_input(int protocol, const struct lwip_packet *pk)
@@ -227,9 +264,9 @@ bool lwip_input(int protocol, const struct lwip_packet *pk)
 		return udp_in(pk);
 	if (protocol == IPPROTO_TCP)
 		return inet_tcp_wire_drops(pk);
+	if (protocol == IPPROTO_ICMPV6)
+		return icmp6_in(pk);
 	if (protocol == IPPROTO_ICMP)
 		icmp4_in(pk);
-	else if (protocol == IPPROTO_ICMPV6)
-		icmp6_in(pk);
 	return false; /* lwIP answers echo requests and neighbour discovery */
 }

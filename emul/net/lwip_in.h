@@ -15,6 +15,7 @@ struct lwip_packet {
 };
 
 void lwip_packet_copy(const struct lwip_packet *pk, void *to, size_t off, size_t n);
+void lwip_packet_put(const struct lwip_packet *pk, const void *data, size_t off, size_t n);
 bool lwip_packet_checksum_ok(const struct lwip_packet *pk, int protocol);
 /* TCP: only n bytes behind the IP header are left of it, and the checksum is theirs. */
 void lwip_packet_cut(const struct lwip_packet *pk, size_t n);

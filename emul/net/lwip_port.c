@@ -189,6 +189,30 @@ static bool whole(const void *frame, size_t len)
 	return h.type != PP_HTONS(ETHTYPE_ARP) || len >= SIZEOF_ETH_HDR + SIZEOF_ETHARP_HDR;
 }
 
+/*
+ * Linux's martians: from the wire comes nothing from or to this machine's own loopback, nothing from its own address, no IPv4 address in
+ * IPv6. lwIP would take 127.0.0.1 for its own, and cannot answer to an address of its own: its way back needs a thread that we have not.
+ */
+static bool martian(const void *frame, size_t len)
+{
+	const uint8_t *p = frame;
+	struct in6_addr src, dst;
+	uint32_t a[2];
+
+	if (p[12] == 0x08 && p[13] == 0x00 && len >= SIZEOF_ETH_HDR + IP_HLEN) {
+		memcpy(a, p + SIZEOF_ETH_HDR + 12, sizeof(a));
+		src = addr_of_v4(ntohl(a[0]));
+		dst = addr_of_v4(ntohl(a[1]));
+		return route_is_local(&src) || addr_is_loopback(&dst);
+	}
+	if (p[12] == 0x86 && p[13] == 0xdd && len >= SIZEOF_ETH_HDR + IP6_HLEN) {
+		memcpy(&src, p + SIZEOF_ETH_HDR + 8, sizeof(src));
+		memcpy(&dst, p + SIZEOF_ETH_HDR + 24, sizeof(dst));
+		return route_is_local(&src) || addr_is_v4(&src) || addr_is_loopback(&dst) || addr_is_v4(&dst) || addr_is_multicast(&src);
+	}
+	return false;
+}
+
 void eth_receive(const void *frame, size_t len)
 {
 	const struct packet_view v = { .frame = frame, .len = len, .ifindex = IF_ETH };
@@ -205,7 +229,7 @@ void eth_receive(const void *frame, size_t len)
 	mib_frame(false, frame, len, 1);
 	if (p) {
 		pbuf_take(p, frame, (u16_t)len);
-		if (eth.input(p, &eth) != ERR_OK)
+		if (martian(frame, len) || eth.input(p, &eth) != ERR_OK)
 			pbuf_free(p);
 	}
 	lwip_unlock();
@@ -246,6 +270,11 @@ static void fill_in(struct lwip_packet *pk, struct pbuf *p, size_t header)
 void lwip_packet_copy(const struct lwip_packet *pk, void *to, size_t off, size_t n)
 {
 	pbuf_copy_partial(pk->p, to, (u16_t)n, (u16_t)off);
+}
+
+void lwip_packet_put(const struct lwip_packet *pk, const void *data, size_t off, size_t n)
+{
+	pbuf_take_at(pk->p, data, (u16_t)n, (u16_t)off);
 }
 
 bool lwip_packet_checksum_ok(const struct lwip_packet *pk, int protocol)
@@ -412,20 +441,6 @@ static err_t init_eth(struct netif *n)
 	return ERR_OK;
 }
 
-static bool watch_tcp; /* start_lock */
-
-void lwip_watch_tcp(void)
-{
-	mutex_lock(&start_lock);
-	if (!watch_tcp && state == UP) {
-		lwip_lock();
-		watch(IPADDR_TYPE_ANY, IP_PROTO_TCP);
-		lwip_unlock();
-	}
-	watch_tcp = true;
-	mutex_unlock(&start_lock);
-}
-
 static bool start_stack(void)
 {
 	ip4_addr_t addr, mask, gw;
@@ -448,7 +463,7 @@ static bool start_stack(void)
 	if (udp_out)
 		udp_clear_flags(udp_out, UDP_FLAGS_MULTICAST_LOOP);
 	bool ok = udp_out && watch(IPADDR_TYPE_ANY, IP_PROTO_UDP) && watch(IPADDR_TYPE_V4, IP_PROTO_ICMP) &&
-		  watch(IPADDR_TYPE_V6, IP6_NEXTH_ICMP6) && (!watch_tcp || watch(IPADDR_TYPE_ANY, IP_PROTO_TCP));
+		  watch(IPADDR_TYPE_V6, IP6_NEXTH_ICMP6) && watch(IPADDR_TYPE_ANY, IP_PROTO_TCP);
 	lwip_unlock();
 	timer_init(&tick, on_tick);
 	return ok;

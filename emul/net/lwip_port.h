@@ -5,7 +5,7 @@
  *
  * Theory of operation. lwIP's own thread is never started. Its callback API is used under its core lock; packets from the
  * host side come in on the reactor, and its timers run there too, only while something needs them: 250 ms with connections,
- * 1 s for a while after the last packet, nothing when idle. lwIP's TCP is used as it is; of UDP and ICMP only the way out, and
+ * 1 s for a while after the last packet, nothing when idle. lwIP's TCP is used as it is, behind a check of each segment; of UDP and ICMP only the way out, and
  * what comes in is taken by raw pcbs before lwIP looks for a receiver, since the port tables are ours (ports.h).
  *
  * Lock order: the core lock is outside every socket's lock; its callbacks arrive holding it.
@@ -23,9 +23,6 @@ int lwip_start(void);
 int lwip_start_now(char *why, size_t size); /* the same, but it is the caller who says why: empty if that has been said */
 /* Sockets that foreign hosts can reach: as lwip_start(), failing silently. */
 void lwip_listen_wanted(void);
-
-/* TCP segments are shown to lwip_input() too. No lock held. */
-void lwip_watch_tcp(void);
 
 void lwip_lock(void);
 void lwip_unlock(void);

@@ -143,9 +143,48 @@ static void segment(const uint8_t *data, size_t len)
 	ipv4(IPPROTO_TCP, s, 20 + len);
 }
 
+/* Near the connection: flags, where it lies from what is expected, where its acknowledgement lies, the options' length; options, data. */
+static void wild_segment(const uint8_t *data, size_t len)
+{
+	uint8_t s[20 + 1400] = { 0 };
+	uint16_t ports[2] = { htons(PORT_THEIRS), htons(PORT_OURS) };
+	uint32_t numbers[2];
+
+	if (len < 10)
+		return;
+	memcpy(numbers, data + 1, sizeof(numbers));
+	numbers[0] = htonl(their_seq + numbers[0]);
+	numbers[1] = htonl(our_seq + numbers[1]);
+	memcpy(s, ports, sizeof(ports));
+	memcpy(s + 4, numbers, sizeof(numbers));
+	s[12] = (uint8_t)((5 + data[9] % 11) << 4);
+	s[13] = data[0];
+	s[14] = data[9]; /* the window: 0 too */
+	len -= 10;
+	len = len < sizeof(s) - 20 ? len : sizeof(s) - 20;
+	memcpy(s + 20, data + 10, len);
+	ipv4(IPPROTO_TCP, s, 20 + len);
+}
+
+/* With a source that is our own address, or loopback. */
+static void from_ourselves(unsigned kind, const uint8_t *data, size_t len)
+{
+	uint8_t f[14 + 20 + 1480];
+	uint32_t source = htonl(kind & 1 ? ETH_ADDR4 : INADDR_LOOPBACK);
+	struct iphdr ip = { .version = 4, .ihl = 5, .tot_len = htons((uint16_t)(20 + len)), .ttl = 64, .protocol = IPPROTO_ICMP,
+			    .saddr = source, .daddr = htonl(ETH_ADDR4) };
+
+	eth_head(f, ETHERTYPE_IP);
+	ip.check = fold(sum(&ip, sizeof(ip), 0));
+	memcpy(f + 14, &ip, sizeof(ip));
+	memcpy(f + 34, data, len);
+	put_checksum(f + 34, len, IPPROTO_ICMP, 0);
+	eth_receive(f, 34 + len);
+}
+
 static void frame(unsigned kind, uint8_t *data, size_t len)
 {
-	switch (kind % 9) {
+	switch (kind % 11) {
 	case 0: eth_receive(data, len); break;
 	case 1: ipv4(IPPROTO_UDP, data, len); break;
 	case 2: ipv4(IPPROTO_ICMP, data, len); break;
@@ -154,6 +193,8 @@ static void frame(unsigned kind, uint8_t *data, size_t len)
 	case 5: ipv6(IPPROTO_ICMPV6, data, len); break;
 	case 6: ipv6(kind, data, len); break;
 	case 7: ipv4(kind, data, len); break;
+	case 9: wild_segment(data, len); break;
+	case 10: from_ourselves(kind, data, len); break;
 	default: segment(data, len);
 	}
 }
@@ -277,6 +318,25 @@ static size_t connection_seed(uint8_t *buf)
 	return put_frame(buf, at, 8, "\x11", 1);
 }
 
+/* Of a connection: a size of segments that comes late, data of one byte that is old or far away, an acknowledgement that cannot be. */
+static size_t wild_seed(uint8_t *buf)
+{
+	size_t at = arp_seed(buf);
+
+	at = put_frame(buf, at, 8, "\x02", 1);
+	at = put_frame(buf, at, 8, "\x10", 1);
+	at = put_frame(buf, at, 9, "\x10\0\0\0\0\0\0\0\0\1\2\4\0\1", 14);
+	at = put_frame(buf, at, 9, "\x18\xf0\xff\xff\xff\0\0\0\0\0x", 11);
+	at = put_frame(buf, at, 9, "\x18\0\0\0\x40\0\0\0\0\0x", 11);
+	at = put_frame(buf, at, 9, "\x11\0\0\0\x80\0\0\0\0\0", 10);
+	return put_frame(buf, at, 9, "\x18\0\0\0\0\0\0\0\x40\0data", 14);
+}
+
+static size_t own_seed(uint8_t *buf)
+{
+	return put_frame(buf, put_frame(buf, 0, 10, "\x8\0\0\0\0\1\0\1ping", 12), 21, "\x8\0\0\0\0\1\0\1ping", 12);
+}
+
 static size_t six_seed(uint8_t *buf)
 {
 	uint8_t echo[12] = { ICMP6_ECHO_REQUEST, 0, 0, 0, 0, 1, 0, 1, 'p', 'i', 'n', 'g' }, nd[24] = { ND_NEIGHBOR_SOLICIT };
@@ -295,6 +355,8 @@ size_t fuzz_seed(unsigned n, uint8_t *buf)
 	case 4: return connection_seed(buf);
 	case 5: return six_seed(buf);
 	case 6: arp_seed(buf); buf[1] = 20; return 3 + 20; /* cut off: lwIP itself does not look */
+	case 7: return wild_seed(buf);
+	case 8: return own_seed(buf);
 	default: return 0;
 	}
 }

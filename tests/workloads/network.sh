@@ -56,6 +56,7 @@ if [ "$(id -u)" = 0 ] && [ -e /dev/net/tun ]; then
 		holds "tap-$c" timeout 200 ip netns exec $ns $PY -m tap "$VMRUN" $c
 	done
 	holds tap-malformed timeout 200 ip netns exec $ns $PY -m malformed "$VMRUN"
+	holds tap-under-fire timeout 200 ip netns exec $ns $PY -m under_fire "$VMRUN"
 	holds tap-leaves-nothing sh -c "! ip -n $ns link show vmrun0"
 	holds tap-persistent sh -c "ip -n $ns tuntap add vt7 mode tap && timeout 180 ip netns exec $ns $PY -m tap '$VMRUN' named && ip -n $ns link show vt7"
 else

@@ -13,7 +13,7 @@ class Guest:
 
     def end(self, timeout=120):
         out, err = self.p.communicate(timeout=timeout)
-        assert self.p.returncode == 0, f"exit {self.p.returncode}: {err[-300:]}"
+        assert self.p.returncode == 0, f"exit {self.p.returncode}: {out[-300:]} {err[-300:]}"
         return out.strip()
 
 
