@@ -8,9 +8,10 @@
  *    collected and done together, before anybody is told that a frame is free.
  *  - A non-leaf entry, and the change between a 2 MiB leaf and a table, is made only through "absent", and with
  *    memory_flush_tables(): shadow paging would go on using the old table.
- *  - So does a 2 MiB leaf that narrows or goes, under shadow paging, where the host has (or had) small pages behind it, or the leaf
+ *  - So does a 2 MiB leaf that narrows or goes, under shadow paging, where the host has got small pages behind it meanwhile, or the leaf
  *    is executable (KVM may break up such ones, nx_huge_pages): KVM made a table of them,
  *    which the shadow entry keeps pointing to. The next leaf there would be filled into it, and who maps the old frame finds it too.
+ *    Frames that are of small pages from the beginning are mapped by pages.
  *  - A root and its tables stay together: a freed root is used again as it is, unless it has grown large.
  *  - The host's vDSO cannot be zapped, and an address space that is retired need not be: nobody enters its root any more. Such a
  *    root is stale: old translations may live on in it until the next memory_flush_tables(), which comes before the root is
@@ -30,6 +31,12 @@
 #define KEEP_VROOTS 4  /* likewise with the roots of vCPUs */
 #define PENDING 128
 #define STALE_MAX 64 /* roots that wait for a flush */
+/*
+ * Small pages cost 0.4 us each to zap. A flush costs less for many of them, but then everybody has to find his pages again, at 1 us each;
+ * whoever narrows so many is about to fork, and has to do that anyway.
+ */
+#define UNMAP_ZAP_MAX ((size_t)64 << 20)
+#define NARROW_ZAP_MAX ((size_t)4 << 20)
 
 struct aspace {
 	struct machine *m;
@@ -120,6 +127,7 @@ struct batch {
 	as_unmapped_fn fn; /* NULL: only zap */
 	bool retired;      /* no zaps: the root is stale as a whole */
 	bool exec;         /* an executable 2 MiB leaf among them */
+	size_t small_bytes, zap_max; /* not of 2 MiB leaves; more are flushed */
 	void *ctx;
 	unsigned n;
 	struct run run[PENDING];
@@ -133,16 +141,31 @@ static void mark_stale(struct aspace *as, gva_t gva, size_t len)
 	as->stale_end = MAX(as->stale_end, gva + len);
 }
 
-/* May shadow paging have made a table of a 2 MiB leaf? Asked when the leaf is gone and zapped: then it makes none any more. */
-static bool was_table(struct machine *m, gpa_t gpa, size_t len, bool exec)
+/*
+ * May shadow paging have made a table of a 2 MiB leaf of these frames? For certain only when the leaf is gone and zapped, and KVM makes none
+ * any more. exec: KVM may break up such leaves as it likes.
+ */
+static bool may_be_table(struct machine *m, gpa_t gpa, size_t len, bool exec)
 {
 	return !m->hardware && (exec || !memory_is_huge(m, gpa, len));
+}
+
+/* Zaps a run of collected frames, or finds that only a flush will do. */
+static bool zap_run(struct batch *b, gpa_t start, size_t len, bool huge)
+{
+	/* After a flush there is nothing to be zapped; but a file's window also wants to lose its pages. */
+	bool flush = huge && may_be_table(b->m, start, len, b->exec);
+
+	if (flush && !gpa_is_window(start))
+		return true;
+	memory_zap(b->m, start, len);
+	return flush || (huge && may_be_table(b->m, start, len, b->exec));
 }
 
 static void batch_flush(struct batch *b)
 {
 	struct run *r = b->run;
-	bool flush = false;
+	bool flush = b->small_bytes > b->zap_max && !b->retired;
 
 	/* Frames that lie together are zapped together, whatever their order of addresses. */
 	for (unsigned i = 0; i < b->n;) {
@@ -152,16 +175,15 @@ static void batch_flush(struct batch *b)
 
 		for (i++; i < b->n && r[i].gpa == start + len && r[i].huge == huge && start >> GPA_UNIT_SHIFT == r[i].gpa >> GPA_UNIT_SHIFT; i++)
 			len += r[i].len;
-		if (b->retired || gpa_is_vdso(b->m, start)) {
+		if (b->retired || gpa_is_vdso(b->m, start))
 			mark_stale(b->as, r[i - 1].gva + r[i - 1].len - len, len);
-			continue;
-		}
-		memory_zap(b->m, start, len);
-		flush |= huge && !flush && was_table(b->m, start, len, b->exec);
+		else if (!flush || gpa_is_window(start))
+			flush |= zap_run(b, start, len, huge);
 	}
 	if (flush)
 		memory_flush_tables(b->m);
 	b->exec = false;
+	b->small_bytes = 0;
 	if (b->fn)
 		for (unsigned i = 0; i < b->n; i++)
 			b->fn(b->ctx, r[i].gva, r[i].gpa, r[i].len);
@@ -184,6 +206,7 @@ static void batch_add(struct batch *b, gva_t gva, uint64_t old, size_t len)
 		b->run[b->n++] = (struct run){ gva, gpa, len, huge };
 	}
 	b->exec |= huge && (old & PTE_P) && !(old & PTE_NX);
+	b->small_bytes += huge ? 0 : len;
 }
 
 /* --- leaves ----------------------------------------------------------------------------------------- */
@@ -329,7 +352,7 @@ static int split(struct aspace *as, uint64_t *pde)
 	entry_set(pde, 0);
 	if (old & PTE_P) {
 		memory_zap(as->m, base, HUGE_SIZE);
-		if (was_table(as->m, base, HUGE_SIZE, !(old & PTE_NX)))
+		if (may_be_table(as->m, base, HUGE_SIZE, !(old & PTE_NX)))
 			memory_flush_tables(as->m);
 	}
 	entry_set(pde, t | PTE_P | PTE_W | PTE_U | PTE_A);
@@ -506,12 +529,21 @@ static int map_small(struct aspace *as, struct batch *b, uint64_t *pde, gva_t gv
 	return 0;
 }
 
+/*
+ * May these frames be mapped by a 2 MiB leaf? With shadow paging not if the host has small pages behind them: a leaf of that kind costs a
+ * flush when it goes, and wins nothing, since KVM shadows it by pages.
+ */
+static bool huge_fits(struct machine *m, gva_t gva, gpa_t gpa)
+{
+	return !((gva | gpa) & ~HUGE_MASK) && (m->hardware || memory_is_huge(m, gpa, HUGE_SIZE));
+}
+
 /* A whole 2 MiB entry. false: it has to be done by pages. */
 static bool map_huge(struct batch *b, uint64_t *pde, gva_t gva, gpa_t gpa, int prot)
 {
 	uint64_t old = entry_get(pde), now = leaf(gpa, prot) | PTE_PS;
 
-	if (is_table(old) || ((gva | gpa) & ~HUGE_MASK))
+	if (is_table(old))
 		return false;
 	entry_set(pde, now);
 	if (narrows(old, now))
@@ -521,7 +553,7 @@ static bool map_huge(struct batch *b, uint64_t *pde, gva_t gva, gpa_t gpa, int p
 
 int aspace_map(struct aspace *as, gva_t gva, gpa_t gpa, size_t len, int prot)
 {
-	struct batch b = { .m = as->m, .as = as };
+	struct batch b = { .m = as->m, .as = as, .zap_max = NARROW_ZAP_MAX };
 	int r = 0;
 
 	if (as->stale_start != as->stale_end && gva < as->stale_end && as->stale_start < gva + len) {
@@ -534,7 +566,7 @@ int aspace_map(struct aspace *as, gva_t gva, gpa_t gpa, size_t len, int prot)
 
 		if (!pde)
 			r = -ENOMEM;
-		else if (n < HUGE_SIZE || !map_huge(&b, pde, gva, gpa, prot))
+		else if (n < HUGE_SIZE || !huge_fits(as->m, gva, gpa) || !map_huge(&b, pde, gva, gpa, prot))
 			r = map_small(as, &b, pde, gva, gpa, n, prot);
 		gva += n;
 		gpa += n;
@@ -584,7 +616,7 @@ static void unmap(struct aspace *as, struct batch *b, gva_t gva, size_t len)
 
 void aspace_unmap(struct aspace *as, gva_t gva, size_t len, as_unmapped_fn fn, void *ctx)
 {
-	struct batch b = { .m = as->m, .as = as, .fn = fn, .ctx = ctx };
+	struct batch b = { .m = as->m, .as = as, .fn = fn, .ctx = ctx, .zap_max = UNMAP_ZAP_MAX };
 
 	unmap(as, &b, gva, len);
 }
@@ -612,7 +644,7 @@ static void protect_small(struct batch *b, uint64_t *e, gva_t gva, size_t len, i
 
 int aspace_protect(struct aspace *as, gva_t gva, size_t len, int prot)
 {
-	struct batch b = { .m = as->m, .as = as };
+	struct batch b = { .m = as->m, .as = as, .zap_max = NARROW_ZAP_MAX };
 	int r = 0;
 
 	while (len && r == 0) {

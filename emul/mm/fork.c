@@ -64,14 +64,30 @@ static enum how how_page(struct vma *c, gpa_t gpa, bool copy_anon)
 	return copy_anon ? COPY : SHARE;
 }
 
-/* The parent's writable pages of a run that the child now shares. */
-static int freeze(struct vma *p, const struct leaf_run *run, uint64_t from, uint64_t to)
+/* The parent's writable pages that the child now shares: those that lie together lose the permission together, whatever their frames. */
+struct freeze { struct mm *mm; gva_t from, to; int prot; };
+
+static int freeze_now(struct freeze *f)
 {
-	struct mm *mm = p->mm;
+	gva_t from = f->from;
+
+	f->from = f->to;
+	return from == f->to ? 0 : f->mm->ops->as_protect(f->mm->as, from, f->to - from, f->prot & ~PROT_WRITE);
+}
+
+static int freeze(struct freeze *f, const struct leaf_run *run, uint64_t from, uint64_t to)
+{
+	int r = 0;
 
 	if (!(run->prot & PROT_WRITE))
 		return 0;
-	return mm->ops->as_protect(mm->as, run->gva + from, to - from, run->prot & ~PROT_WRITE);
+	if (f->to != run->gva + from || f->prot != run->prot) {
+		r = freeze_now(f);
+		f->from = run->gva + from;
+		f->prot = run->prot;
+	}
+	f->to = run->gva + to;
+	return r;
 }
 
 /* What may be copied instead of shared: nothing, stacks only, everything. */
@@ -84,7 +100,7 @@ static bool copies_here(const struct vma *c, gva_t gva, enum copy copy)
 	return copy == COPY_ALL && (c->prot & PROT_WRITE); /* nothing that is only read needs a copy */
 }
 
-static int fork_run(struct vma *p, struct vma *c, const struct leaf_run *run, enum copy copy)
+static int fork_run(struct freeze *f, struct vma *c, const struct leaf_run *run, enum copy copy)
 {
 	uint64_t i = 0, j;
 	int r = 0;
@@ -98,7 +114,7 @@ static int fork_run(struct vma *p, struct vma *c, const struct leaf_run *run, en
 		if (how == COPY)
 			r = copy_pages(c, run->gva + i, run->gpa + i, j - i);
 		else if (how == SHARE)
-			r = freeze(p, run, i, j);
+			r = freeze(f, run, i, j);
 		if (r == 0 && how == SHARE)
 			r = share_pages(c, run->gva + i, run->gpa + i, j - i);
 	}
@@ -107,6 +123,7 @@ static int fork_run(struct vma *p, struct vma *c, const struct leaf_run *run, en
 
 static int fork_pages(struct vma *p, struct vma *c, enum copy copy)
 {
+	struct freeze f = { .mm = p->mm };
 	struct leaf_run run;
 	int r = 0;
 
@@ -116,8 +133,8 @@ static int fork_pages(struct vma *p, struct vma *c, enum copy copy)
 		return 0;
 	p->cow = c->cow = true;
 	for (gva_t at = p->start; r == 0 && leaf_next(p->mm, at, p->end, &run); at = run.gva + run.len)
-		r = fork_run(p, c, &run, copy);
-	return r;
+		r = fork_run(&f, c, &run, copy);
+	return r < 0 ? r : freeze_now(&f);
 }
 
 static void copy_facts(struct mm *mm, struct mm *c)
