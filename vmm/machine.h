@@ -103,7 +103,7 @@ void memory_window_unmap(struct platform *p, gpa_t gpa, size_t len);
 void memory_zap(struct machine *m, gpa_t gpa, size_t len);
 /*
  * Are there large pages of the host behind all of these frames, and have there been since memory_populate()? Both in one look, since pages
- * of the host that were split do not become large ones again. false if it cannot tell: where Linux is older than 6.7.
+ * of the host that were split do not become large ones again. false if nobody can tell (m->pagemap is -1): before Linux 6.7.
  */
 bool memory_is_huge(struct machine *m, gpa_t gpa, size_t len);
 /* No vCPU uses any cached page-table structure any more: after changes of non-leaf entries. */

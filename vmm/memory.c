@@ -48,7 +48,7 @@ static int open_uffd(void)
 	return fd;
 }
 
-/* ioctl_pagemap_scan(2): Linux 6.7, and its headers. */
+/* PAGEMAP_SCAN (Documentation/admin-guide/mm/pagemap.rst): Linux 6.7, and its headers. */
 struct scan_region { uint64_t start, end, categories; };
 struct scan {
 	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
@@ -57,13 +57,38 @@ struct scan {
 #define SCAN_IOCTL _IOWR('f', 16, struct scan)
 #define SCAN_IS_HUGE ((uint64_t)1 << 6)
 
+/* How many pages are found that are not parts of large ones: 0 or 1. -errno. */
+static long scan_small(int pagemap, void *hva, size_t len)
+{
+	struct scan_region found;
+	struct scan s = {
+		.size = sizeof(s), .start = (uint64_t)hva, .end = (uint64_t)hva + len, .vec = (uint64_t)&found, .vec_len = 1, .max_pages = 1,
+		.category_inverted = SCAN_IS_HUGE, .category_mask = SCAN_IS_HUGE, .return_mask = SCAN_IS_HUGE,
+	};
+
+	return HOST(ioctl(pagemap, SCAN_IOCTL, &s));
+}
+
+/* -1: nobody can tell. */
+static int open_pagemap(void)
+{
+	static char page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && scan_small(fd, page, sizeof(page)) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 int memory_init(struct machine *m)
 {
 	mutex_init(&m->memory_lock);
 	m->next_frame_gpa = GPA_UNIT; /* nothing at 0: a forgotten address must not hit a frame */
 	m->next_window_gpa = GPA_WINDOWS;
 	m->uffd = open_uffd();
-	m->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	m->pagemap = open_pagemap();
 	return 0;
 }
 
@@ -292,13 +317,7 @@ void memory_zap(struct machine *m, gpa_t gpa, size_t len)
 
 bool memory_is_huge(struct machine *m, gpa_t gpa, size_t len)
 {
-	struct scan_region other;
-	struct scan s = {
-		.size = sizeof(s), .start = (uint64_t)gpa_hva(m, gpa), .end = (uint64_t)gpa_hva(m, gpa) + len, .vec = (uint64_t)&other,
-		.vec_len = 1, .max_pages = 1, .category_inverted = SCAN_IS_HUGE, .category_mask = SCAN_IS_HUGE, .return_mask = SCAN_IS_HUGE,
-	};
-
-	return m->pagemap >= 0 && !gpa_is_window(gpa) && ioctl(m->pagemap, SCAN_IOCTL, &s) == 0;
+	return m->pagemap >= 0 && !gpa_is_window(gpa) && scan_small(m->pagemap, gpa_hva(m, gpa), len) == 0;
 }
 
 /*

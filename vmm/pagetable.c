@@ -531,11 +531,11 @@ static int map_small(struct aspace *as, struct batch *b, uint64_t *pde, gva_t gv
 
 /*
  * May these frames be mapped by a 2 MiB leaf? With shadow paging not if the host has small pages behind them: a leaf of that kind costs a
- * flush when it goes, and wins nothing, since KVM shadows it by pages.
+ * flush when it goes, and wins nothing, since KVM shadows it by pages. Where nobody can tell it may: every large leaf costs a flush then.
  */
 static bool huge_fits(struct machine *m, gva_t gva, gpa_t gpa)
 {
-	return !((gva | gpa) & ~HUGE_MASK) && (m->hardware || memory_is_huge(m, gpa, HUGE_SIZE));
+	return !((gva | gpa) & ~HUGE_MASK) && (m->hardware || m->pagemap < 0 || memory_is_huge(m, gpa, HUGE_SIZE));
 }
 
 /* A whole 2 MiB entry. false: it has to be done by pages. */
