@@ -331,7 +331,7 @@ int options_parse(int argc, char **argv, struct options *o, char *err, unsigned 
 	if (o->cfg.net.npublish && o->cfg.net.mode == NET_AUTO)
 		o->cfg.net.mode = NET_USER;
 	if (o->cfg.net.npublish && o->cfg.net.mode != NET_USER) {
-		snprintf(err, err_size, "--publish is for --net user: with a tap the host reaches 10.0.2.15 itself");
+		snprintf(err, err_size, "--publish is for --net user: a tap lets the host reach 10.0.2.15 itself, loopback nobody");
 		return -1;
 	}
 	if (o->cfg.net.pcap && o->cfg.net.mode == NET_LOOPBACK) {
