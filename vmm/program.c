@@ -266,7 +266,7 @@ static int load(struct program *p, const struct program_config *cfg, struct inst
 	args.argc = count(cfg->argv);
 	args.envc = count(cfg->envp);
 	r = exec_along_path(p->first, name, env_value(cfg->envp, "PATH"), &args);
-	if (r == 0)
+	if (r == 0 || r == -EINTR) /* killed meanwhile (vmctl stop): it ends so as soon as it runs */
 		return 0;
 	if (r == -ENOENT || r == -ENOTDIR)
 		return instance_fail(err, STATUS_NOT_FOUND, "%s: not found%s", name,

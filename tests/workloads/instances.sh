@@ -248,6 +248,19 @@ removed_directory() { # of the caller: as natively, alone and in an instance tha
 	is "$(in_removed timeout -k 5 180 "$VMRUN" --new --cwd /usr pwd)" /usr && ctl w stop && gone w
 }
 
+storm() { # many first commands, some of them killed at any moment, and an end to all every now and then: whoever is left gets its own status
+	local i s clients=() victims=() stopper
+	(for i in $(seq 10); do ctl y stop --force; sleep 0.02; done) > /dev/null 2>&1 & stopper=$!
+	for i in $(seq 30); do
+		run y sh -c 'exit 7' & clients+=($!)
+		[ $((i % 5)) != 0 ] || { "$VMRUN" --name y true & victims+=($!); }
+		[ $((i % 10)) != 0 ] || kill -9 "${victims[@]}"
+	done 2> /dev/null
+	for i in "${clients[@]}"; do wait "$i"; s=$?; [ $s = 7 ] || [ $s = 137 ] || { echo "status $s"; return 1; }; done
+	wait $stopper "${victims[@]}"
+	is "$(run y echo anew)" anew && gone y
+}
+
 garbage() { timeout 300 python3 "$here/instances.py" garbage "$VMRUN" "$dir" && gone m; }
 looks() { timeout 300 python3 "$here/instances.py" looks "$VMRUN" && gone x; }
 terminal() { timeout 300 python3 "$here/instances.py" terminal "$VMRUN" && gone n; }
@@ -263,7 +276,7 @@ unsafe_directory() {
 }
 
 for c in status_comes_back joins daemon_outlives each_has_its_own pipes ten_at_once one_after_the_other killed_instance killed_client signals \
-	contradictions control directories_go_with_their_programs everything_in_json leftovers removed_directory garbage looks terminal unsafe_directory inherited hung; do
+	contradictions control directories_go_with_their_programs everything_in_json leftovers removed_directory storm garbage looks terminal unsafe_directory inherited hung; do
 	[ $# = 0 ] || [[ " $* " == *" $c "* ]] || continue
 	holds "$c" "$c"
 done
