@@ -10,7 +10,7 @@
 #include "emul/base/wait.h"
 #include "emul/net/inet.h"
 
-#define PAIRS 16384
+#define PAIRS 65536 /* tens of thousands of connections have two each */
 #define TIME_WAIT_NS (60 * 1000000000LL)
 #define MAX_TIME_WAIT 16384
 
@@ -231,7 +231,7 @@ static uint16_t choose(const struct port_entry *e, const struct in6_addr *local,
 		uint16_t port = (uint16_t)(EPHEMERAL_FIRST + (cursor + i * 2 + (i * 2 >= n)) % n);
 
 		if (fits(e, local, port, remote)) {
-			cursor += i * 2 + 2;
+			cursor = port - EPHEMERAL_FIRST + 2u; /* among the ports of one kind, odd or even, until they are used up */
 			return port;
 		}
 	}
