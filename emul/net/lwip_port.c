@@ -10,6 +10,7 @@
 #include <lwip/mld6.h>
 #include <lwip/nd6.h>
 #include <lwip/netif.h>
+#include <lwip/priv/nd6_priv.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/udp.h>
 #include <lwip/raw.h>
@@ -18,6 +19,7 @@
 #include <lwip/timeouts.h>
 #include <lwip/udp.h>
 #include <netif/ethernet.h>
+#include <linux/neighbour.h>
 #include <stdio.h>
 
 #include "emul/base/err.h"
@@ -568,6 +570,35 @@ int lwip_start(void)
 	return r;
 }
 
+/* Core lock held. false: the entry is free. */
+static bool neighbour4(size_t i, struct lwip_neighbour *ret)
+{
+	struct eth_addr *hw;
+	struct netif *on;
+	ip4_addr_t *ip;
+
+	if (!etharp_get_entry(i, &ip, &on, &hw))
+		return false;
+	*ret = (struct lwip_neighbour){ .ip = addr_of_v4(ntohl(ip->addr)), .state = NUD_REACHABLE };
+	memcpy(ret->hwaddr, hw->addr, sizeof(hw->addr));
+	return true;
+}
+
+/* Core lock held. false: the entry is free. */
+static bool neighbour6(size_t i, struct lwip_neighbour *ret)
+{
+	static const uint16_t states[] = { [ND6_INCOMPLETE] = NUD_INCOMPLETE, [ND6_REACHABLE] = NUD_REACHABLE, [ND6_STALE] = NUD_STALE,
+					   [ND6_DELAY] = NUD_DELAY, [ND6_PROBE] = NUD_PROBE };
+	const struct nd6_neighbor_cache_entry *e = &neighbor_cache[i];
+
+	if (e->state == ND6_NO_ENTRY || e->state >= ARRAY_SIZE(states))
+		return false;
+	*ret = (struct lwip_neighbour){ .state = states[e->state], .router = e->isrouter };
+	memcpy(&ret->ip, e->next_hop_address.addr, sizeof(ret->ip));
+	memcpy(ret->hwaddr, e->lladdr, sizeof(ret->hwaddr));
+	return true;
+}
+
 unsigned lwip_neighbours(struct lwip_neighbour *ret, unsigned max)
 {
 	unsigned n = 0;
@@ -575,16 +606,10 @@ unsigned lwip_neighbours(struct lwip_neighbour *ret, unsigned max)
 	if (!atomic_load(&up))
 		return 0;
 	lwip_lock();
-	for (size_t i = 0; i < ARP_TABLE_SIZE && n < max; i++) {
-		struct eth_addr *hw;
-		struct netif *on;
-		ip4_addr_t *ip;
-
-		if (!etharp_get_entry(i, &ip, &on, &hw))
-			continue;
-		ret[n].ip = addr_of_v4(ntohl(ip->addr));
-		memcpy(ret[n++].hwaddr, hw->addr, sizeof(hw->addr));
-	}
+	for (size_t i = 0; i < ARP_TABLE_SIZE && n < max; i++)
+		n += neighbour4(i, &ret[n]);
+	for (size_t i = 0; i < LWIP_ND6_NUM_NEIGHBORS && n < max; i++)
+		n += neighbour6(i, &ret[n]);
 	lwip_unlock();
 	return n;
 }

@@ -38,8 +38,13 @@ int lwip_send_frame(const struct packet_view *v);
 int lwip_send_raw(int protocol, const struct endpoint *from, const struct endpoint *to, int tos, int ttl, bool hdrincl,
 		  const void *data, size_t len);
 void lwip_group(const struct in6_addr *group, bool join);
-/* IPv4 addresses whose Ethernet addresses are known. How many, at most max. No lock held. */
-struct lwip_neighbour { struct in6_addr ip; uint8_t hwaddr[6]; };
+/* Addresses of both families whose Ethernet addresses are known or asked for. How many, at most max. No lock held. */
+struct lwip_neighbour {
+	struct in6_addr ip;
+	uint8_t hwaddr[6];
+	uint16_t state; /* NUD_INCOMPLETE: there is no hwaddr yet */
+	bool router;
+};
 unsigned lwip_neighbours(struct lwip_neighbour *ret, unsigned max);
 
 /* The instance ends: what is the host's and stays is left as it was found. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* NETLINK_ROUTE's neighbours (lwIP's ARP table, with /proc/net/arp) and rules of routing, which are Linux's own three. neigh_fill_info(), fib_nl_fill_rule(). */
+/* NETLINK_ROUTE's neighbours (lwIP's tables of both families, with /proc/net/arp) and rules of routing, which are Linux's own three. neigh_fill_info(), fib_nl_fill_rule(). */
 #include <linux/fib_rules.h>
 #include <linux/if_arp.h>
 #include <linux/neighbour.h>
@@ -19,18 +19,24 @@
 void netlink_dump_neighbours(struct nl_request *rq)
 {
 	struct lwip_neighbour n[NEIGHBOURS_MAX];
-	unsigned family = FAMILY_OF(rq), count = family == AF_UNSPEC || family == AF_INET ? lwip_neighbours(n, NEIGHBOURS_MAX) : 0;
+	unsigned family = FAMILY_OF(rq), count = lwip_neighbours(n, NEIGHBOURS_MAX);
 
 	for (unsigned i = 0; i < count; i++) {
-		struct ndmsg *m = nl_begin(rq, RTM_NEWNEIGH, NLM_F_MULTI, sizeof(*m));
+		bool v4 = addr_is_v4(&n[i].ip);
 		struct nda_cacheinfo info = { .ndm_refcnt = 0 };
+		struct ndmsg *m;
 
-		m->ndm_family = AF_INET;
+		if (family != AF_UNSPEC && family != (v4 ? AF_INET : AF_INET6))
+			continue;
+		m = nl_begin(rq, RTM_NEWNEIGH, NLM_F_MULTI, sizeof(*m));
+		m->ndm_family = v4 ? AF_INET : AF_INET6;
 		m->ndm_ifindex = IF_ETH;
-		m->ndm_state = NUD_REACHABLE;
+		m->ndm_state = n[i].state;
+		m->ndm_flags = n[i].router ? NTF_ROUTER : 0;
 		m->ndm_type = RTN_UNICAST;
-		nl_attr(rq->out, NDA_DST, &n[i].ip.s6_addr32[3], 4);
-		nl_attr(rq->out, NDA_LLADDR, n[i].hwaddr, sizeof(n[i].hwaddr));
+		nl_attr(rq->out, NDA_DST, v4 ? (const void *)&n[i].ip.s6_addr32[3] : &n[i].ip, v4 ? 4 : sizeof(n[i].ip));
+		if (n[i].state != NUD_INCOMPLETE)
+			nl_attr(rq->out, NDA_LLADDR, n[i].hwaddr, sizeof(n[i].hwaddr));
 		nl_attr_u32(rq->out, NDA_PROBES, 0);
 		nl_attr(rq->out, NDA_CACHEINFO, &info, sizeof(info));
 	}
@@ -75,6 +81,8 @@ static int show_arp(struct pnode *node, struct fs_ctx *c, struct seq *out)
 		const uint8_t *h = n[i].hwaddr;
 		char text[INET6_ADDRSTRLEN];
 
+		if (!addr_is_v4(&n[i].ip))
+			continue;
 		seq_printf(out, "%-16s 0x%-10x0x%-10x%02x:%02x:%02x:%02x:%02x:%02x     *        eth0\n", addr_text(&n[i].ip, text),
 			   ARPHRD_ETHER, 2 /* ATF_COM */, h[0], h[1], h[2], h[3], h[4], h[5]);
 	}

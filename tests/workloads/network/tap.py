@@ -254,6 +254,33 @@ print("up", flush=True); d, w = s.recvfrom(9); print(d.decode(), w[0])""")
     assert g.end() == "group 10.0.2.2"
 
 
+def neighbours():
+    """ip neigh knows the host by both families, as soon as it has answered."""
+    g = Guest(VMRUN, TAP, """
+import os, socket, sys, time
+s = socket.create_server(("", 8080)); print("up", flush=True); host6 = input(); text = ""
+for family, to in (socket.AF_INET, ("10.0.2.2", 9)), (socket.AF_INET6, (host6, 9, 0, socket.if_nametoindex("eth0"))):
+    u = socket.socket(family, socket.SOCK_DGRAM); u.sendto(b"a", to)
+for _ in range(300):
+    text = os.popen("ip neigh show nud reachable; ip -6 neigh show nud reachable nud stale nud delay nud probe").read()
+    if text.count("10.0.2.2 dev eth0 lladdr") and text.count(host6 + " dev eth0 lladdr"): break
+    time.sleep(0.1)
+print(text.count(host6) and text.split("lladdr ")[1].split()[0])""")
+    assert g.line() == "up"
+    with open("/sys/class/net/vmrun0/address") as f:
+        mac = f.read().strip()
+    host6 = None
+    while not host6:
+        with open("/proc/net/if_inet6") as f:
+            for w in map(str.split, f):
+                if w[5] == "vmrun0" and not int(w[4], 16) & 0x40:
+                    host6 = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(w[0]))
+        time.sleep(0.1)
+    g.p.stdin.write(host6 + "\n")
+    g.p.stdin.flush()
+    assert g.end() == mac
+
+
 def named():
     global TAP
     TAP = ["--net", "tap=vt7"]
