@@ -402,7 +402,7 @@ int lwip_send_raw(int protocol, const struct endpoint *from, const struct endpoi
 	lwip_from_addr(&src, &from->ip);
 	lwip_from_addr(&dst, &to->ip);
 	if (IP_IS_V4(&dst))
-		e = hdrincl ? ip4_output_if(p, ip_2_ip4(&src), LWIP_IP_HDRINCL, 0, 0, 0, &eth) :
+		e = hdrincl ? etharp_output(&eth, p, ip_2_ip4(&dst)) : /* whatever the header says, it goes to dst */
 			      ip4_output_if_src(p, ip_2_ip4(&src), ip_2_ip4(&dst), (u8_t)ttl, (u8_t)tos, (u8_t)protocol, &eth);
 	else
 		e = ip6_output_if_src(p, ip_2_ip6(&src), ip_2_ip6(&dst), (u8_t)ttl, (u8_t)tos, (u8_t)protocol, &eth);

@@ -259,6 +259,10 @@ u = socket.socket(type=socket.SOCK_DGRAM); u.bind(("0.0.0.0", 7000))
 u.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton("10.0.2.15"))
 icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1); six = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 58)
 for s in (u, icmp, six): s.setblocking(False)
+whole = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)  # it goes to the host, whatever its header says
+for to in ("10.0.2.15", "127.0.0.1", "10.0.2.2"):
+    h = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 17, 0, socket.inet_aton("10.0.2.15"), socket.inet_aton(to)) + bytes(8)
+    assert whole.sendto(h, ("10.0.2.2", 0)) == 28
 def drain(s):
     try:
         while True: s.recvmsg(65536, 1000)
