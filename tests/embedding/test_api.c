@@ -287,15 +287,25 @@ static void the_log_is_the_applications(void **state)
 {
 	struct heard h = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct vmrun_options o = VMRUN_OPTIONS_INIT;
+	char dir[] = "/tmp/vmrun-api-XXXXXX", fifo[64];
 	struct vmrun *vm;
+	int reader;
 
+	assert_non_null(mkdtemp(dir));
+	snprintf(fifo, sizeof(fifo), "%s/capture", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	reader = open(fifo, O_RDONLY | O_NONBLOCK);
 	o.log = hear;
 	o.log_arg = &h;
-	o.net = "tap=lo"; /* not one: said when the network is used */
+	o.net = "user";
+	o.pcap = fifo;
 	assert_int_equal(vmrun_new(&o, &vm, NULL), 0);
+	close(reader); /* said when a frame is written */
 	output_of(vm, "exec busybox nc -w 1 10.0.2.2 9 2>&1");
 	vmrun_free(vm);
-	assert_non_null(strstr(h.text, "--net tap: "));
+	unlink(fifo);
+	rmdir(dir);
+	assert_non_null(strstr(h.text, "--pcap: the capture ends"));
 }
 
 static void wrong_options_are_told(void **state)
@@ -308,6 +318,9 @@ static void wrong_options_are_told(void **state)
 	o.net = "bridge";
 	assert_int_equal(vmrun_new(&o, &vm, &err), -1);
 	assert_non_null(strstr(err.text, "bridge"));
+	o.net = "tap=lo"; /* not one */
+	assert_int_equal(vmrun_new(&o, &vm, &err), -1);
+	assert_non_null(strstr(err.text, "--net tap: "));
 	o.net = NULL;
 	o.volumes = volumes;
 	assert_int_equal(vmrun_new(&o, &vm, &err), -1);
