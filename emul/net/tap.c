@@ -4,7 +4,7 @@
  * attached to and left as it is found, but for an address if it has none; a new one is made, gets 10.0.2.2/24, and goes with us.
  * Only the network namespace that we are in is touched.
  */
-/* host syscalls: openat ioctl socket readv writev */
+/* host syscalls: openat ioctl socket readv writev dup3 */
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
@@ -265,10 +265,17 @@ static int tap_start(const struct net_config *cfg, char *why, size_t size)
 	return 0;
 }
 
-/* With our process a device that is not persistent goes. One that stays is as it was. */
+/*
+ * A device that stays is as it was; another one goes now, and not some time after our process: who starts the next instance is to find
+ * its name free. The number stays taken, for the reactor.
+ */
 static void tap_leave(void)
 {
+	AUTO_FD null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
 	(void)ioctl(tap_fd, TUNSETOFFLOAD, 0ul);
+	if (null >= 0)
+		(void)dup3(null, tap_fd, O_CLOEXEC);
 }
 
 const struct eth_backend tap_backend = { .name = "tap", .start = tap_start, .send = tap_send, .leave = tap_leave, .takes_large = true };

@@ -209,6 +209,9 @@ def refused():
             r = start(options, how)
             assert r.returncode == 125 and word in r.stderr and r.stderr.count("\n") == 1, r
         assert start([], how).returncode == 0
+    for _ in range(12):  # each finds the device of the one before gone
+        r = start(["--net", "tap"], f"--name=refused{os.getpid()}")
+        assert r.returncode == 0, r
     assert open(kept).read() == "kept"
     os.unlink(kept)
 
