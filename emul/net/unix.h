@@ -108,7 +108,10 @@ bool unix_uncharge(struct unix_sock *u, size_t n);
 #define UNIX_IN_EVENTS (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND)
 
 /* --- buffers (unix_buf.c) -------------------------------------------------------------------------------------- */
-#define UNIX_BUF_OVERHEAD 512
+#define UNIX_HEAD_STREAM (4096 - 320)  /* SKB_MAX_HEAD(0), SKB_MAX_ALLOC: what is longer has pages beside its head */
+#define UNIX_HEAD_DGRAM  (16384 - 320)
+/* What Linux charges for a message of len bytes: structures, the head as kmalloc rounds it, pages. sock_alloc_send_pskb(), __alloc_skb() */
+size_t unix_charge(size_t len, size_t head_max);
 struct unix_buf *unix_buf_new(size_t cap); /* NULL: no memory, or too much in all sockets together */
 /* Frees it and all that it holds. The sender's charge is given back and the sender woken. No lock held. */
 void unix_buf_free(struct unix_buf *b);

@@ -9,6 +9,16 @@
 
 static _Atomic long total; /* relaxed: a limit, not an account */
 
+size_t unix_charge(size_t len, size_t head_max)
+{
+	size_t paged = len > head_max ? MIN(len, (len - head_max + 4095) & ~(size_t)4095) : 0;
+	size_t need = ((len - paged + 63) & ~(size_t)63) + 320, head = 512; /* struct skb_shared_info lies behind the data */
+
+	while (head < need)
+		head *= 2;
+	return 256 + head + ((paged + 4095) & ~(size_t)4095); /* struct sk_buff */
+}
+
 struct unix_buf *unix_buf_new(size_t cap)
 {
 	long size = (long)(sizeof(struct unix_buf) + cap);

@@ -232,7 +232,7 @@ static ssize_t send_message(struct unix_sock *u, struct unix_sock *other, struct
 		unix_buf_free(b);
 		return (ssize_t)len; /* who sends hears nothing of it */
 	}
-	b->charge = len + UNIX_BUF_OVERHEAD;
+	b->charge = unix_charge(len, UNIX_HEAD_DGRAM);
 	u->wmem += b->charge;
 	mutex_lock(&other->sk.lock);
 	r = deliver_locked(u, other, b, w);

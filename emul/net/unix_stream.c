@@ -42,7 +42,7 @@ static bool may_begin(struct unix_sock *u, size_t n, const struct sock_wait *w)
 
 static void append_locked(struct unix_sock *u, struct unix_sock *peer, struct unix_buf *b) REQUIRES(peer->sk.lock)
 {
-	b->charge = b->len + UNIX_BUF_OVERHEAD;
+	b->charge = unix_charge(b->len, UNIX_HEAD_STREAM);
 	u->wmem += b->charge;
 	peer->queued += b->len;
 	list_add_tail(&peer->queue, &b->node);
@@ -79,9 +79,11 @@ static ssize_t send_small(struct unix_sock *u, struct unix_sock *peer, struct ui
 	if (b) {
 		got = uio_copy_in(from, b->data + b->off + b->len, n);
 		if (got > 0) {
+			size_t charge = unix_charge((size_t)got, UNIX_HEAD_STREAM); /* a message of its own, as far as anybody sees */
+
 			b->len += (size_t)got;
-			b->charge += (size_t)got;
-			u->wmem += (size_t)got;
+			b->charge += charge;
+			u->wmem += charge;
 			peer->queued += (size_t)got;
 		}
 		return got;
@@ -224,7 +226,7 @@ static struct unix_buf *next_chunk(struct unix_sock *u, const struct unix_buf *s
 static void consume(struct receive *c, struct unix_buf *b, size_t n) REQUIRES(c->u->sk.lock)
 {
 	struct unix_sock *peer = c->u->peer;
-	size_t charge = n;
+	size_t charge = b->charge / MAX(b->len, (size_t)1) * n; /* of the messages in it, about those that are read */
 
 	b->off += n;
 	b->len -= n;

@@ -126,6 +126,30 @@ static void a_write_larger_than_the_buffer_is_cut_if_nonblocking(void **state)
 	assert_int_equal(events_now(sv[0]), POLLOUT);
 }
 
+/* Each message costs its structures, however short it is: some hundred fill the buffer. */
+static void short_messages_fill_the_buffer_too(void **state)
+{
+	const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
+
+	for (size_t i = 0; i < 3; i++) {
+		int sv[2], sent = 0;
+
+		make_pair(types[i], sv);
+		while (send(sv[0], "x", 1, MSG_DONTWAIT) == 1)
+			sent++;
+		assert_int_equal(errno, EAGAIN);
+		assert_in_range(sent, 100, 1000);
+		assert_int_equal(events_now(sv[0]), 0);
+		for (int n = sent; n > 0; n--)
+			assert_int_equal(recv(sv[1], big, 1, MSG_DONTWAIT), 1);
+		assert_int_equal(events_now(sv[0]), POLLOUT);
+		for (int n = 0; n < sent; n++)
+			assert_int_equal(send(sv[0], "x", 1, MSG_DONTWAIT), 1);
+		close(sv[0]);
+		close(sv[1]);
+	}
+}
+
 static void a_smaller_send_buffer_holds_less(void **state)
 {
 	int sv[2];
@@ -721,6 +745,7 @@ int main(void)
 		cmocka_unit_test(a_megabyte_arrives_whole),
 		cmocka_unit_test(one_full_direction_blocks_and_gives_eagain),
 		cmocka_unit_test(a_write_larger_than_the_buffer_is_cut_if_nonblocking),
+		cmocka_unit_test(short_messages_fill_the_buffer_too),
 		cmocka_unit_test(a_smaller_send_buffer_holds_less),
 		cmocka_unit_test(closing_is_end_of_file_after_the_data),
 		cmocka_unit_test(unread_data_at_close_is_a_reset),
