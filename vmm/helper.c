@@ -4,7 +4,8 @@
  * its processor moves it, by its affinity, to one where none runs. If there is none, that vCPU closes all gates and sends away what was
  * posted, and whoever goes to sleep next makes room and opens them. Between calls the helper yields to whatever else wants its processor, most
  * of all to threads that its answers have woken: those are woken when the caller has his answer.
- * Where calls come in a stream it does none of this: they are worth the processor, and it shares that as any thread.
+ * Where calls come in a stream it does none of this: they are worth the processor, and it shares that as any thread. Where all
+ * processors are busy with exits for calls, it gets one for itself (reserve.h).
  * It polls only while calls come often enough to pay for it. Otherwise it sleeps on an eventfd, which gates ring through an ioeventfd (an
  * `out` that does not leave the kernel), and which exits that come one upon the other write to. With every processor taken, or on a
  * host with only one, gates leave at once.
@@ -23,6 +24,7 @@
 #include "emul/base/log.h"
 #include "emul/base/wait.h"
 #include "vmm/helper.h"
+#include "vmm/reserve.h"
 
 #define PATIENCE_NS 400000      /* polling without a call */
 #define WINDOW_NS 1000000       /* over which the rate is judged */
@@ -44,6 +46,8 @@
 #define LATE_BACKOFF_NS 2000000
 #define LATE_DOUBLINGS 5
 #define BUDGET_STEP 64          /* answers that double a gate's patience */
+
+#define OWN_PATIENCE_NS 2000000 /* without a call, on a processor that is its own */
 
 static struct {
 	struct machine *m;
@@ -69,12 +73,12 @@ static struct {
 
 static bool may_run(void)
 {
-	return helper.cpus > 1 && atomic_load(&helper.busy) < helper.cpus;
+	return helper.cpus > 1 && (atomic_load(&helper.busy) < helper.cpus || reserve_cpu() >= 0);
 }
 
 static bool streams(void)
 {
-	return atomic_load_explicit(&helper.streams, memory_order_relaxed);
+	return atomic_load_explicit(&helper.streams, memory_order_relaxed) || reserve_cpu() >= 0;
 }
 
 static bool backing_off(int64_t now)
@@ -109,7 +113,7 @@ static void keep_off(struct machine *m, int cpu)
 
 	if (cpu < 0 || !tid || !mutex_trylock(&helper.place_lock))
 		return;
-	if (CPU_ISSET((size_t)cpu, &helper.place)) {
+	if (CPU_ISSET((size_t)cpu, &helper.place) && reserve_cpu() < 0) {
 		cpu_set_t free = free_cpus(m, cpu);
 
 		if (!CPU_EQUAL(&free, &helper.place) && sched_setaffinity(tid, sizeof(free), &free) == 0)
@@ -171,15 +175,65 @@ static bool polls_on(int cpu)
 	return atomic_load(&helper.awake) && atomic_load_explicit(&helper.cpu, memory_order_relaxed) == cpu;
 }
 
+static void ring(void)
+{
+	uint64_t one = 1;
+
+	if (write(helper.bell, &one, sizeof(one)) < 0)
+		log_dbg(KVM, "the helper cannot be woken");
+}
+
+/* A processor of its own from now on: where it is, or another one than the caller's. */
+static void take_processor(struct machine *m)
+{
+	int cpu = atomic_load_explicit(&helper.cpu, memory_order_relaxed), here = sched_getcpu();
+	cpu_set_t free = free_cpus(m, here), one;
+
+	if (!mutex_trylock(&helper.place_lock))
+		return;
+	for (size_t i = 0; i < CPU_SETSIZE && (cpu == here || !CPU_ISSET((size_t)cpu, &helper.allowed)); i++)
+		if (CPU_ISSET(i, &free))
+			cpu = (int)i;
+	CPU_ZERO(&one);
+	CPU_SET((size_t)cpu, &one);
+	if (sched_setaffinity(atomic_load(&helper.tid), sizeof(one), &one) == 0) {
+		helper.place = one;
+		reserve_begin(cpu, clock_now(CLOCK_MONOTONIC));
+		log_dbg(KVM, "processor %d is the helper's", cpu);
+	}
+	mutex_unlock(&helper.place_lock);
+	atomic_store(&helper.displaced, false);
+	open_all(m);
+	ring();
+}
+
+static void give_processor_back(int64_t now)
+{
+	mutex_lock(&helper.place_lock);
+	if (reserve_cpu() >= 0) {
+		reserve_end(now);
+		helper.place = helper.allowed;
+		log_dbg(KVM, "no processor is the helper's any more");
+		sched_setaffinity(atomic_load(&helper.tid), sizeof(helper.place), &helper.place);
+	}
+	mutex_unlock(&helper.place_lock);
+}
+
 void helper_entering(struct vcpu *v)
 {
-	int cpu = sched_getcpu();
+	int cpu;
 
+	reserve_follow(v);
+	cpu = sched_getcpu();
+	if (reserve_intrudes(cpu))
+		give_processor_back(clock_now(CLOCK_MONOTONIC));
 	atomic_store_explicit(&v->host_cpu, cpu, memory_order_relaxed);
 	if (!v->busy) {
 		v->busy = true;
 		atomic_fetch_add(&helper.busy, 1);
 	}
+	if (reserve_cpu() >= 0)
+		return;
 	if (may_run()) {
 		if (!atomic_load(&helper.awake) || polls_on(cpu))
 			keep_off(v->m, cpu);
@@ -204,6 +258,7 @@ void helper_rests(struct vcpu *v)
 		return;
 	v->busy = false;
 	atomic_fetch_sub(&helper.busy, 1);
+	reserve_note_sleep();
 	find_place(v->m);
 }
 
@@ -216,20 +271,12 @@ static bool shut(void)
 
 enum slot_mode helper_mode(void)
 {
-	if (atomic_load(&helper.displaced) || shut())
+	if (reserve_cpu() < 0 && (atomic_load(&helper.displaced) || shut()))
 		return SLOT_CLOSED;
 	if (atomic_load(&helper.awake))
 		return SLOT_POLLED;
 	/* While it backs off from polling, a ring is still cheaper than an exit. */
 	return helper.rung && may_run() ? SLOT_RUNG : SLOT_CLOSED;
-}
-
-static void ring(void)
-{
-	uint64_t one = 1;
-
-	if (write(helper.bell, &one, sizeof(one)) < 0)
-		log_dbg(KVM, "the helper cannot be woken");
 }
 
 /* The gate of v lost its patience. On a busy host the helper may not get its processor for long: spinning for it is waste. */
@@ -238,6 +285,8 @@ static void note_miss(struct vcpu *v)
 	int limit = atomic_load_explicit(&helper.late, memory_order_relaxed) ? LATE_AGAIN : LATE;
 	unsigned n;
 
+	if (reserve_cpu() >= 0)
+		return; /* it was busy with others' calls */
 	if (atomic_load_explicit(&helper.awake, memory_order_relaxed)) /* else it was still waking up */
 		slot_budget(v, 2, SPIN_MIN);
 	if (atomic_fetch_add_explicit(&helper.lateness, MISS, memory_order_relaxed) + MISS <= limit)
@@ -269,9 +318,11 @@ void slot_note_exit(struct vcpu *v)
 		return;
 	if (slot_posted(v))
 		note_miss(v);
+	now = clock_now(CLOCK_MONOTONIC);
+	if (reserve_note_exit(now) && helper.cpus > 1)
+		take_processor(v->m);
 	if (atomic_load_explicit(&helper.awake, memory_order_relaxed))
 		return;
-	now = clock_now(CLOCK_MONOTONIC);
 	v->streak = now - v->last_exit < CLOSE_NS ? v->streak + 1 : 0;
 	v->last_exit = now;
 	if (v->streak < STREAK || backing_off(now) || !may_run() || shut())
@@ -407,6 +458,17 @@ static void step_aside(struct machine *m)
 	}
 }
 
+/* On a processor of its own, which is given back when that does not pay any more. */
+static bool owns(int64_t now, int64_t last)
+{
+	if (reserve_cpu() < 0)
+		return false;
+	if (now - last <= OWN_PATIENCE_NS && reserve_pays(now))
+		return true;
+	give_processor_back(now);
+	return false;
+}
+
 /* Polls as long as it pays. */
 static void poll_while_worth(struct machine *m)
 {
@@ -420,6 +482,7 @@ static void poll_while_worth(struct machine *m)
 		find_place(m);
 		n = poll_all(m);
 		if (n) {
+			reserve_note_answers(n);
 			calls += n;
 			total += n;
 			last = clock_now(CLOCK_MONOTONIC);
@@ -437,6 +500,11 @@ static void poll_while_worth(struct machine *m)
 		if (!streams())
 			sched_yield();
 		now = clock_now(CLOCK_MONOTONIC);
+		if (owns(now, last)) {
+			window = now;
+			calls = 0;
+			continue;
+		}
 		if (now - last > (atomic_load_explicit(&helper.displaced, memory_order_relaxed) ? WAIT_NS : patience) || shut())
 			break;
 		if (now - window > WINDOW_NS) {

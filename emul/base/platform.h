@@ -72,6 +72,8 @@ struct call_server {
 	/* All registers are right, as after the call. SERVED_LOADED, SERVED_LOADED_LEAVE; SERVED_LEAVE: nothing was done. */
 	enum served (*signal)(void *ctx);
 	const unsigned char *ring; /* 256 flags by the low byte of the number: it mostly answers it */
+	/* The calling thread, which is ctx's, keeps off that processor of the host, if the program may use all; -1: off none. NULL: it cannot. */
+	void (*keep_off)(void *ctx, int cpu);
 };
 
 /* A change of a program's text: what is there, what is to be there. */

@@ -66,6 +66,18 @@ void sched_thread_begins(struct task *t)
 	mutex_unlock(&t->lock);
 }
 
+void sched_keep_off(struct task *t, int cpu)
+{
+	cpu_set_t set;
+
+	mutex_lock(&t->lock);
+	set = t->affinity;
+	if (cpu >= 0 && CPU_EQUAL(&set, &t->env->cpus) && CPU_COUNT(&set) > 1)
+		CPU_CLR((size_t)cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+	mutex_unlock(&t->lock);
+}
+
 void sched_set_ioprio(struct task *t, int ioprio)
 {
 	long r = 0;

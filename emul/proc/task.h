@@ -376,6 +376,7 @@ int cred_for_exec(struct task *t, struct file *f, struct cred **ret, bool *ret_s
 void rlimits_of_host(pid_t pid, struct rlimit64 ret[NR_RLIMITS]);
 long rlimit_get_set(struct task *t, pid_t pid, unsigned resource, const struct rlimit64 *set, struct rlimit64 *ret_old);
 long sched_setaffinity_call(struct task *t, pid_t pid, const cpu_set_t *set);
+void sched_keep_off(struct task *t, int cpu); /* t's own thread: what call_server's keep_off asks. Takes t->lock */
 long sched_getaffinity_call(struct task *t, pid_t pid, cpu_set_t *ret); /* bytes Linux returns */
 long sched_setscheduler_call(struct task *t, pid_t pid, int policy, int priority);
 long sched_getscheduler_call(struct task *t, pid_t pid, int *ret_priority); /* policy */

@@ -167,8 +167,13 @@ static enum served serve_signal(void *task)
 	return s;
 }
 
+static void keep_off(void *task, int cpu)
+{
+	sched_keep_off(task, cpu);
+}
+
 static unsigned char ring[256];
-static const struct call_server server = { .call = serve, .signal = serve_signal, .ring = ring };
+static const struct call_server server = { .call = serve, .signal = serve_signal, .ring = ring, .keep_off = keep_off };
 
 static void fill_ring(void)
 {
