@@ -187,16 +187,17 @@ static void ring(void)
 static void take_processor(struct machine *m)
 {
 	int cpu = atomic_load_explicit(&helper.cpu, memory_order_relaxed), here = sched_getcpu();
+	pid_t tid = atomic_load(&helper.tid);
 	cpu_set_t free = free_cpus(m, here), one;
 
-	if (!mutex_trylock(&helper.place_lock))
+	if (!tid || !mutex_trylock(&helper.place_lock))
 		return;
 	for (size_t i = 0; i < CPU_SETSIZE && (cpu == here || !CPU_ISSET((size_t)cpu, &helper.allowed)); i++)
 		if (CPU_ISSET(i, &free))
 			cpu = (int)i;
 	CPU_ZERO(&one);
 	CPU_SET((size_t)cpu, &one);
-	if (sched_setaffinity(atomic_load(&helper.tid), sizeof(one), &one) == 0) {
+	if (sched_setaffinity(tid, sizeof(one), &one) == 0) {
 		helper.place = one;
 		reserve_begin(cpu, clock_now(CLOCK_MONOTONIC));
 		log_dbg(KVM, "processor %d is the helper's", cpu);
