@@ -55,15 +55,23 @@ static const char *put_line(const char *text, unsigned columns, const char *end)
 	return text + len + (text[len] == '\n');
 }
 
+/* Is there a screen that text is to be cut for? Else it has been written as it is. */
+static bool has_screen(const char *text, unsigned *ret_rows, unsigned *ret_columns)
+{
+	if (!screen_size(ret_rows, ret_columns)) {
+		fputs(text, stdout);
+		return false;
+	}
+	setlocale(LC_CTYPE, "C.UTF-8");
+	return true;
+}
+
 void screen_lines(const char *text)
 {
 	unsigned rows, columns;
 
-	if (!screen_size(&rows, &columns)) {
-		fputs(text, stdout);
+	if (!has_screen(text, &rows, &columns))
 		return;
-	}
-	setlocale(LC_CTYPE, "C.UTF-8");
 	while (*text)
 		text = put_line(text, columns, "\n");
 }
@@ -72,11 +80,8 @@ void screen_draw(const char *text)
 {
 	unsigned rows, columns;
 
-	if (!screen_size(&rows, &columns)) {
-		fputs(text, stdout);
+	if (!has_screen(text, &rows, &columns))
 		return;
-	}
-	setlocale(LC_CTYPE, "C.UTF-8");
 	fputs("\033[H", stdout);
 	for (unsigned i = 1; *text && i < rows; i++)
 		text = put_line(text, columns, "\033[K\n");
