@@ -165,7 +165,7 @@ static bool zap_run(struct batch *b, gpa_t start, size_t len, bool huge)
 static void batch_flush(struct batch *b)
 {
 	struct run *r = b->run;
-	bool flush = b->small_bytes > b->zap_max && !b->retired;
+	bool flush = b->small_bytes > b->zap_max && !b->retired && !b->m->hardware;
 
 	/* Frames that lie together are zapped together, whatever their order of addresses. */
 	for (unsigned i = 0; i < b->n;) {
